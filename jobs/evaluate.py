@@ -1,0 +1,8 @@
+"""Entry point of phase evaluate: `ray job submit --working-dir . -- python jobs/evaluate.py CONFIG.yaml [section.key=value ...]`."""
+
+import sys
+
+from steper_ray.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

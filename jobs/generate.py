@@ -1,0 +1,8 @@
+"""Entry point of phase generate: `ray job submit --working-dir . -- python jobs/generate.py CONFIG.yaml [section.key=value ...]`."""
+
+import sys
+
+from steper_ray.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["generate", *sys.argv[1:]]))

@@ -1,0 +1,8 @@
+"""Entry point of phase index: `ray job submit --working-dir . -- python jobs/index.py CONFIG.yaml [section.key=value ...]`."""
+
+import sys
+
+from steper_ray.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["index", *sys.argv[1:]]))

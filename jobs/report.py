@@ -1,0 +1,8 @@
+"""Entry point of phase report: `ray job submit --working-dir . -- python jobs/report.py CONFIG.yaml [section.key=value ...]`."""
+
+import sys
+
+from steper_ray.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["report", *sys.argv[1:]]))

@@ -1,0 +1,8 @@
+"""Entry point of phase train: `ray job submit --working-dir . -- python jobs/train.py CONFIG.yaml [section.key=value ...]`."""
+
+import sys
+
+from steper_ray.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv[1:]]))

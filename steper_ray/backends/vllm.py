@@ -1,0 +1,132 @@
+"""A language model answered by a vLLM engine of ours."""
+
+import asyncio
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from steper_ray.backends.interfaces import Completion, Request
+from steper_ray.backends.vllm_engine import Engine, EngineDied, refusals_translated
+from steper_ray.config import ModelSection
+from steper_ray.core.types import FailureKind, Usage
+from steper_ray.errors import BackendError
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
+
+EXIT_GRACE_S = 1.0
+
+
+class VllmModel:
+    """A `LanguageModel`; made by `load`.
+
+    With `exit_on_engine_death` a dead engine ends the process: the requests in flight fail with kind `engine`, new ones
+    wait, and after a second the process exits with 1. A Ray actor is then restarted, and what waited runs again; it
+    would otherwise take every question left in its queue and fail it at once.
+    """
+
+    def __init__(
+        self, engine: Engine, *, end_of_turn_id: int | None = None, exit_on_engine_death: bool = False
+    ) -> None:
+        self._engine = engine
+        self._stop_token_ids = [] if end_of_turn_id is None else [end_of_turn_id]
+        self._exit_on_engine_death = exit_on_engine_death
+        self._leaving = False
+
+    @classmethod
+    def load(
+        cls,
+        section: ModelSection,
+        seed: int,
+        *,
+        end_of_turn_id: int | None = None,
+        exit_on_engine_death: bool = False,
+    ) -> "VllmModel":
+        """Start an engine; takes seconds to minutes and blocks the caller.
+
+        `end_of_turn_id` ends completions besides the end tokens of the model's own generation config. `seed` is the
+        engine's: requests have none, since vLLM cannot seed them one by one on CPU.
+
+        Raises:
+            ConfigError: no model is named, or vLLM refuses a setting.
+            InputError: the folder is not a model.
+            EnvironmentFault: vLLM is not installed or does not start.
+        """
+        from steper_ray.backends.vllm_setup import start_engine
+
+        engine = start_engine(section, seed)
+        return cls(engine, end_of_turn_id=end_of_turn_id, exit_on_engine_death=exit_on_engine_death)
+
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens of prompt and completion together: `context_tokens` of the section, else the model's limit."""
+        return self._engine.context_tokens
+
+    async def complete(self, request: Request) -> Completion:
+        """Write one completion; cancelling the call takes the request out of the engine.
+
+        Raises:
+            BackendError: kind `prompt_too_long`, `refused` (vLLM finds the request invalid) or `engine`.
+        """
+        self._check_length(request)
+        if self._leaving:
+            await asyncio.get_running_loop().create_future()
+        started = time.perf_counter()
+        output = await self._generate(request)
+        return _completion(output, seconds=time.perf_counter() - started)
+
+    async def close(self) -> None:
+        """Free the engine; no request may be in flight."""
+        await self._engine.close()
+
+    async def _generate(self, request: Request) -> "RequestOutput":
+        from vllm.inputs import tokens_input
+
+        with refusals_translated():
+            params = self._sampling_params(request)
+        try:
+            return await self._engine.generate(tokens_input(list(request.prompt_ids)), params)
+        except EngineDied as death:
+            self._leave()
+            raise BackendError(FailureKind.ENGINE, f"the vLLM engine died: {death}") from death
+
+    def _check_length(self, request: Request) -> None:
+        prompt_tokens, limit = len(request.prompt_ids), self.context_tokens
+        if prompt_tokens + request.max_tokens > limit:
+            raise BackendError(
+                FailureKind.PROMPT_TOO_LONG,
+                f"{prompt_tokens} prompt tokens and {request.max_tokens} to be written exceed the model's {limit}",
+            )
+
+    def _sampling_params(self, request: Request) -> "SamplingParams":
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            stop=list(request.stop),
+            stop_token_ids=self._stop_token_ids,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _leave(self) -> None:
+        if self._exit_on_engine_death and not self._leaving:
+            self._leaving = True
+            timer = threading.Timer(EXIT_GRACE_S, os._exit, (1,))
+            timer.daemon = True
+            timer.start()
+
+
+def _completion(output: "RequestOutput", seconds: float) -> Completion:
+    written = output.outputs[0]
+    if written.finish_reason not in ("stop", "length"):
+        raise BackendError(FailureKind.ENGINE, f"vLLM ended the request with {written.finish_reason!r}")
+    usage = Usage(
+        prompt_tokens=len(output.prompt_token_ids or ()),
+        cached_tokens=output.num_cached_tokens or 0,
+        completion_tokens=len(written.token_ids),
+        seconds=seconds,
+    )
+    return Completion(written.text, usage)

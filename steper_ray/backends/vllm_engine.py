@@ -1,0 +1,46 @@
+"""What `VllmModel` asks of an engine, in whichever process it computes, and how its errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from steper_ray.core.types import FailureKind
+from steper_ray.errors import BackendError
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
+    from vllm.inputs import TokensInput
+
+
+class EngineDied(Exception):
+    """The engine answers no request any more."""
+
+
+class Engine(Protocol):
+    """A running vLLM engine; calls come from one event loop."""
+
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens of prompt and completion together."""
+
+    async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
+        """Compute one request; cancelling the call takes it out of the engine.
+
+        Raises:
+            BackendError: this request failed, others go on.
+            EngineDied: all requests failed, and so will every later one.
+        """
+
+    async def close(self) -> None:
+        """Stop the engine and free its memory."""
+
+
+@contextmanager
+def refusals_translated() -> Iterator[None]:
+    """Turn vLLM's complaints about one request into a BackendError of kind `refused`."""
+    from vllm.exceptions import VLLMClientError
+
+    try:
+        yield
+    except (VLLMClientError, ValueError, TypeError) as error:
+        raise BackendError(FailureKind.REFUSED, f"vLLM refused the request: {error}") from error

@@ -1,0 +1,113 @@
+"""An engine in this process: one thread steps it, requests come in by queue and leave by futures.
+
+The fastest way on CPU: no messages between processes, and one OpenMP pool that owns all cores.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from itertools import count
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from steper_ray.backends.vllm_engine import EngineDied, refusals_translated
+from steper_ray.errors import BackendError
+
+if TYPE_CHECKING:
+    from vllm import RequestOutput, SamplingParams
+    from vllm.inputs import TokensInput
+    from vllm.v1.engine.llm_engine import LLMEngine
+
+logger = logging.getLogger(__name__)
+
+
+class InprocessEngine:
+    """Steps an `LLMEngine`, which is not thread-safe: after construction only the stepping thread touches it."""
+
+    def __init__(self, engine: "LLMEngine") -> None:
+        self._engine = engine
+        self._context_tokens: int = engine.model_config.max_model_len
+        self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._waiting: dict[str, Future[RequestOutput]] = {}
+        self._numbers = count()
+        self._death: EngineDied | None = None
+        self._thread = Thread(target=self._run, name="vllm-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def context_tokens(self) -> int:
+        """Most tokens of prompt and completion together."""
+        return self._context_tokens
+
+    async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
+        """Compute one request; see `Engine.generate`."""
+        name = str(next(self._numbers))
+        future: Future[RequestOutput] = Future()
+        self._inbox.put(partial(self._submit, name, prompt, params, future))
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            self._inbox.put(partial(self._abort, name))
+            raise
+
+    async def close(self) -> None:
+        """End the stepping thread and free the engine."""
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._engine.engine_core.shutdown()
+
+    def _run(self) -> None:
+        try:
+            while self._take_commands():
+                for output in self._engine.step():
+                    self._deliver(output)
+        except Exception as error:
+            logger.exception("the vLLM engine died")
+            self._death = EngineDied(f"{type(error).__name__}: {error}")
+            self._fail_for_ever(self._death)
+
+    def _take_commands(self) -> bool:
+        """Run what has come in, waiting for it only when there is nothing to compute; False: close."""
+        while True:
+            try:
+                command = self._inbox.get(block=not self._engine.has_unfinished_requests())
+            except Empty:
+                return True
+            if command is None:
+                return False
+            command()
+
+    def _submit(
+        self, name: str, prompt: "TokensInput", params: "SamplingParams", future: "Future[RequestOutput]"
+    ) -> None:
+        # From here on the future cannot be cancelled behind our back, so that setting its result never fails.
+        if not future.set_running_or_notify_cancel():
+            return
+        if self._death:
+            future.set_exception(self._death)
+            return
+        self._waiting[name] = future
+        try:
+            with refusals_translated():
+                self._engine.add_request(name, prompt, params)
+        except BackendError as error:
+            self._waiting.pop(name).set_exception(error)
+
+    def _abort(self, name: str) -> None:
+        if self._waiting.pop(name, None):
+            self._engine.abort_request([name])
+
+    def _deliver(self, output: "RequestOutput") -> None:
+        future = self._waiting.pop(output.request_id, None)
+        if future:
+            future.set_result(output)
+
+    def _fail_for_ever(self, death: EngineDied) -> None:
+        for future in self._waiting.values():
+            future.set_exception(death)
+        self._waiting.clear()
+        while (command := self._inbox.get()) is not None:
+            command()

@@ -1,0 +1,134 @@
+"""The command line: parse first, import the phase afterwards, so that `--help` answers at once.
+
+Exit codes: 0 done; 1 a phase failed and can be continued; 2 bad input, nothing was started; 3 the machine lacks
+something; 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from steper_ray import __version__
+
+_PHASES = {
+    "index": "build the BM25 index of a corpus",
+    "generate": "drive the teacher over questions; write trajectories and samples",
+    "train": "train the student on samples with the StepER loss; export weights",
+    "evaluate": "drive the student over held-out questions; write scores",
+    "serve": "put the student behind an HTTP endpoint",
+    "report": "draw σ's and stage losses; name the hardest stage",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; user errors are one line on stderr, without a traceback."""
+    options = _parser().parse_args(arguments)
+    from steper_ray.errors import SteperError
+
+    try:
+        return int(options.run(options) or 0)
+    except SteperError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues", file=sys.stderr)
+        return 130
+
+
+def run_phase(phase: str, settings: Sequence[str]) -> None:
+    """Run a phase with `[CONFIG.yaml] [section.key=value ...]`, as the command line and `jobs/` do."""
+    from steper_ray.config import load_config
+
+    source, overrides = split_settings(settings)
+    config = load_config(source, overrides)
+    _entry(phase)(config)
+
+
+def split_settings(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Tell the configuration file from the overrides.
+
+    Raises:
+        ConfigError: more than one file.
+    """
+    from steper_ray.errors import ConfigError
+
+    files = [word for word in settings if "=" not in word]
+    if len(files) > 1:
+        raise ConfigError(f"one configuration file at most, found {', '.join(files)}; overrides are section.key=value")
+    return (Path(files[0]) if files else None), [word for word in settings if "=" in word]
+
+
+def _entry(phase: str) -> Callable[..., object]:
+    match phase:
+        case "index":
+            from steper_ray.index.run import build as entry
+        case "generate":
+            from steper_ray.generate.run import generate as entry
+        case "train":
+            from steper_ray.train.run import train as entry
+        case "evaluate":
+            from steper_ray.evaluate.run import evaluate as entry
+        case "serve":
+            from steper_ray.serve.run import serve as entry
+        case "report":
+            from steper_ray.report.run import report as entry
+        case _:
+            raise AssertionError(phase)
+    return entry
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="steper", description="StepER: step-wise distillation for multi-hop questions, on Ray."
+    )
+    parser.add_argument("--version", action="version", version=f"steper_ray {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for phase, what in _PHASES.items():
+        command = commands.add_parser(phase, help=what, description=what)
+        command.add_argument(
+            "settings", nargs="*", metavar="SETTING", help="a YAML file, then overrides: section.key=value"
+        )
+        command.set_defaults(run=lambda options, phase=phase: run_phase(phase, options.settings))
+    _add_ask(commands)
+    _add_doctor(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("ask", help="ask a running service one question")
+    command.add_argument("question")
+    command.add_argument("--url", default="http://127.0.0.1:8000", help="where the service listens")
+    command.set_defaults(run=_ask)
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from steper_ray.serve.ask import ask
+
+    return ask(options.question, options.url)
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("doctor", help="check this machine and say what to do about each fault")
+    command.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:  # noqa: ARG001
+    from steper_ray.doctor import run
+
+    return run()
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("demo", help="all phases on a bundled world with a small real model, on CPU")
+    command.add_argument("--folder", type=Path, default=Path("runs/demo"), help="folder of the run")
+    command.add_argument("--fresh", action="store_true", help="start over instead of continuing the folder")
+    command.set_defaults(run=_demo)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from steper_ray.demo.run import demo
+
+    demo(options.folder, fresh=options.fresh)
+

@@ -1,0 +1,97 @@
+"""Answers: finding them in a rationale, and the field's scores (EM, F1, Acc) as the official scripts compute them."""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from steper_ray.core.text import squeeze
+
+_MARKER = re.compile(r"so the answer is:", re.IGNORECASE)
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = frozenset(string.punctuation)
+_CLOSED = frozenset({"yes", "no", "noanswer"})
+_SLACK_TOKENS = 8
+
+
+def holds_marker(rationale: str) -> bool:
+    """Whether the rationale answers."""
+    return _MARKER.search(rationale) is not None
+
+
+def extract_answer(rationale: str) -> str:
+    """The text after the first marker without its last full stop; empty when there is no marker or no text."""
+    found = _MARKER.search(rationale)
+    return rationale[found.end() :].strip().removesuffix(".").strip() if found else ""
+
+
+def replace_answer(rationale: str, answer: str) -> str:
+    """The rationale with the text after its first marker replaced; one line, whatever the answer holds."""
+    found = _MARKER.search(rationale)
+    if found is None:
+        raise ValueError(f"no marker in {rationale!r}")
+    return f"{rationale[: found.end()]} {squeeze(answer)}."
+
+
+def normalise(text: str) -> str:
+    """Lower case, punctuation out, articles out, white space squeezed: in this order (HotpotQA's script)."""
+    lowered = "".join(character for character in text.lower() if character not in _PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", lowered).split())
+
+
+def exact_match(prediction: str, gold: str) -> float:
+    """1.0 when both are equal after normalisation, else 0.0."""
+    return float(normalise(prediction) == normalise(gold))
+
+
+def f1(prediction: str, gold: str, *, closed_rule: bool = True) -> float:
+    """Token F1 in [0, 1].
+
+    Args:
+        prediction: the answer given.
+        gold: the gold answer.
+        closed_rule: 0 if either side is yes/no/noanswer and they differ (HotpotQA, 2WikiMultiHopQA; not MuSiQue).
+    """
+    left, right = normalise(prediction), normalise(gold)
+    if closed_rule and left != right and (left in _CLOSED or right in _CLOSED):
+        return 0.0
+    left_tokens, right_tokens = left.split(), right.split()
+    if not left_tokens or not right_tokens:
+        return float(not closed_rule and left_tokens == right_tokens)
+    common = sum((Counter(left_tokens) & Counter(right_tokens)).values())
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(left_tokens), common / len(right_tokens)
+    return 2 * precision * recall / (precision + recall)
+
+
+def accuracy_substring(prediction: str, gold: str) -> float:
+    """Acc: 1.0 when the normalised gold stands anywhere in the normalised prediction ("no" is in "nothing").
+
+    A gold of which nothing is left ("The", "!!!") stands in nothing but its like.
+    """
+    left, right = normalise(prediction), normalise(gold)
+    return float(right in left if right else not left)
+
+
+def accuracy_tokens(prediction: str, gold: str) -> float:
+    """Acc, token-bounded: 1.0 when the gold's tokens stand in the prediction as a run of whole tokens."""
+    return float(f" {normalise(gold)} " in f" {normalise(prediction)} ")
+
+
+def best(score: Callable[[str, str], float], prediction: str, golden_answers: Iterable[str]) -> float:
+    """The highest score over the gold answer and its aliases; 0 for a missing prediction or no gold."""
+    return max((score(prediction, gold) for gold in golden_answers), default=0.0) if prediction else 0.0
+
+
+def is_correct(answer: str, golden_answers: Sequence[str]) -> bool:
+    """Whether a trajectory is kept: EM, or the gold token-bounded in an answer at most 8 tokens longer.
+
+    Yes/no questions count by EM only; any alias counts.
+    """
+    if best(exact_match, answer, golden_answers):
+        return True
+    length = len(normalise(answer).split())
+    open_golds = [gold for gold in golden_answers if normalise(gold) and normalise(gold) not in _CLOSED]
+    near = [gold for gold in open_golds if length <= len(normalise(gold).split()) + _SLACK_TOKENS]
+    return bool(best(accuracy_tokens, answer, near))

@@ -1,0 +1,69 @@
+"""Retrieval recall: how much of a question's gold passages was found, up to each step of the loop."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from steper_ray.core.text import squeeze
+from steper_ray.core.types import Trajectory
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Over one question each value is of that question; over many it is their mean."""
+
+    any: float
+    """1 when at least one gold passage was found."""
+    all: float
+    """1 when every gold passage was found."""
+    fraction: float
+    """Share of the gold passages that were found."""
+
+
+def recall(found: Collection[str], gold: Collection[str]) -> Recall:
+    """Recall of one question, from distinct titles or ids; `gold` must not be empty."""
+    wanted = set(gold)
+    hits = len(wanted & set(found))
+    return Recall(float(hits > 0), float(hits == len(wanted)), hits / len(wanted))
+
+
+def recall_by_step(trajectory: Trajectory, titles: Mapping[str, str], steps: int) -> list[Recall]:
+    """Recall of all that was retrieved in steps 1 … s, for s = 1 … `steps`; empty without gold passages.
+
+    All k passages of a step count, those not shown included. A trajectory that ended earlier keeps its last value.
+
+    Args:
+        trajectory: its question names gold ids or, where it names none, gold titles.
+        titles: title by passage id; an id without one is no gold title's.
+        steps: length of the result.
+    """
+    question = trajectory.question
+    gold = set(question.gold_ids) or {squeeze(title) for title in question.gold_titles}
+    if not gold:
+        return []
+    found: set[str] = set()
+    values = []
+    for number in range(steps):
+        retrieved = trajectory.steps[number].retrieved if number < len(trajectory.steps) else ()
+        found.update(retrieved if question.gold_ids else (squeeze(titles.get(name, "")) for name in retrieved))
+        values.append(recall(found, gold))
+    return values
+
+
+def mean_recall(values: Sequence[Recall]) -> Recall:
+    """The mean over questions; `values` must not be empty."""
+    size = len(values)
+    return Recall(
+        any=sum(value.any for value in values) / size,
+        all=sum(value.all for value in values) / size,
+        fraction=sum(value.fraction for value in values) / size,
+    )
+
+
+def titles_of(trajectories: Collection[Trajectory]) -> dict[str, str]:
+    """Title by id of every passage that was shown in any of the trajectories."""
+    return {
+        passage.id: passage.title
+        for trajectory in trajectories
+        for step in trajectory.steps
+        for passage in step.passages
+    }

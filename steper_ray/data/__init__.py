@@ -1,0 +1,1 @@
+"""What is read and written: question and corpus readers, and the Parquet contracts between phases."""

@@ -1,0 +1,1 @@
+"""The driver of the loop and the machinery around it that generate and evaluate share; serve uses the driver alone."""

@@ -1,0 +1,51 @@
+"""Reaching a Ray cluster, or starting one on this machine."""
+
+import logging
+import os
+from typing import Any
+
+from steper_ray.config import RaySection
+from steper_ray.errors import EnvironmentFault
+
+_LEAST_LOGICAL_CPUS = 8
+"""Most of our actors wait for others; on a laptop of two cores they must still all be placed."""
+
+
+def connect(section: RaySection) -> None:
+    """Connect to the cluster of `section.address`, or start Ray here; does nothing when connected already.
+
+    Raises:
+        EnvironmentFault: no cluster at the address.
+    """
+    # Ray lowers its workers' priority to 15; on a busy machine the actors then starve.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray
+
+    if ray.is_initialized():
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    address = section.address or os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(address=address, **options)
+        except ConnectionError as error:
+            raise EnvironmentFault(
+                f"no Ray cluster at {address}: {error}", "Start one with `ray start --head`, or leave ray.address empty"
+            ) from None
+        return
+    ray.init(
+        address="local",
+        num_cpus=section.num_cpus or max(_LEAST_LOGICAL_CPUS, os.cpu_count() or 1),
+        object_store_memory=int(section.object_store_gib * 2**30),
+        include_dashboard=False,
+        **options,
+    )
+
+
+def threads_per_engine(engines: int) -> int:
+    """Threads that each of several engines on one machine shall take; a user's OMP_NUM_THREADS wins."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(wanted) if wanted.isdigit() else max(1, (os.cpu_count() or 1) // engines)

@@ -1,0 +1,112 @@
+"""The fingerprint of a generation: all that changes its contents, and nothing else."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from steper_ray.config import ModelSection
+from steper_ray.core.chat import ChatFormat
+from steper_ray.core.prompts import PROMPT_VERSION, build_prompt
+from steper_ray.core.types import LoopSettings, Passage, Question, Step, Trajectory
+from steper_ray.data.schemas import SCHEMA_VERSION
+from steper_ray.errors import RunFolderError
+from steper_ray.runs import write_json
+
+FINGERPRINT_FILE = "fingerprint.json"
+
+
+def fingerprint_parts(
+    how: LoopSettings,
+    model: ModelSection,
+    chat: ChatFormat | None,
+    demonstrations: Sequence[Trajectory],
+    index: dict[str, Any],
+) -> dict[str, Any]:
+    """What the contents of trajectories depend on, by name.
+
+    Args:
+        how: the loop.
+        model: who writes.
+        chat: its chat format, None without a tokenizer.
+        demonstrations: the worked examples shown first.
+        index: the index's metadata: corpus digest, analyzer, k1, b.
+    """
+    return {
+        "schema": SCHEMA_VERSION,
+        "prompt_version": PROMPT_VERSION,
+        "loop": asdict(how),
+        "probe": _digest(_probe(how, chat)),
+        "temperature": model.temperature,
+        "demonstrations": _digest([asdict(trajectory) for trajectory in demonstrations]),
+        "model": {"backend": model.backend, **_model_parts(model)},
+        "index": index,
+    }
+
+
+def fingerprint_of(parts: dict[str, Any]) -> str:
+    """A short hash of the parts."""
+    return _digest(parts)[:16]
+
+
+def claim_folder(folder: Path, parts: dict[str, Any]) -> str:
+    """Mark a folder with the fingerprint, or check that it carries the same one.
+
+    Raises:
+        RunFolderError: the folder holds another generation; the difference is shown.
+    """
+    path = folder / FINGERPRINT_FILE
+    known = json.loads(json.dumps(parts, default=str))
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if changes := list(_differences(before, known)):
+            raise RunFolderError(
+                f"{folder} holds trajectories of other settings: {'; '.join(changes)}. "
+                "Use another folder, or restore these settings"
+            )
+    else:
+        write_json(path, known)
+    return fingerprint_of(known)
+
+
+def _probe(how: LoopSettings, chat: ChatFormat | None) -> Any:
+    passage = Passage("p", "Title", "Text.")
+    step = Step("q", ("p",), (passage,), "A rationale.")
+    prompt = build_prompt(Question("q", "What is asked?"), (step,), (passage,), how)
+    return chat.prompt_ids(prompt) if chat else [asdict(message) for message in prompt.messages]
+
+
+def _model_parts(model: ModelSection) -> dict[str, str]:
+    if model.recordings is not None:
+        return {"recordings": _file_digest(model.recordings)}
+    if model.model is None:
+        return {}
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
+    parts = {name: _file_digest(model.model / name) for name in names if (model.model / name).exists()}
+    for weights in sorted(model.model.glob("*.safetensors")):
+        parts[weights.name] = f"{weights.stat().st_size}:{_header_digest(weights)}"
+    return parts
+
+
+def _header_digest(weights: Path) -> str:
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return hashlib.sha256(file.read(length)).hexdigest()[:16]
+
+
+def _file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _differences(before: Any, now: Any, name: str = "") -> Any:
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif before != now:
+        yield f"{name} was {before!r}, is {now!r}"

@@ -1,0 +1,1 @@
+"""Phase generate: teacher trajectories, and the samples made from them."""

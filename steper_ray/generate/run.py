@@ -1,0 +1,100 @@
+"""`steper generate`: check everything, drive the teacher over all questions, make samples, say what came out."""
+
+from pathlib import Path
+from typing import Any
+
+from steper_ray.backends.index_facts import read_facts
+from steper_ray.config import Config
+from steper_ray.core.types import Question
+from steper_ray.data.demonstrations import read_demonstrations
+from steper_ray.data.questions import read_questions
+from steper_ray.drive.cluster import threads_per_engine
+from steper_ray.drive.collect import Collection, collect, counts
+from steper_ray.drive.fingerprint import claim_folder, fingerprint_parts
+from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.drive.progress import LoopStats
+from steper_ray.errors import ConfigError, PhaseFailed
+from steper_ray.generate.samples import SampleCounts, write_samples
+from steper_ray.runs import Manifest, open_folder, write_manifest
+
+
+def generate(config: Config) -> Manifest:
+    """Write trajectories/, failures/ and samples/ into the generate folder; continues what is there.
+
+    Raises:
+        UserError: settings, questions, index or teacher are not usable; found before any engine starts.
+        PhaseFailed: engines do not start, or no question could be finished.
+    """
+    questions = _questions(config)
+    job, parts = _job(config)
+    folder = open_folder(config.folder("generate"), config)
+    into = _collection(config, folder, claim_folder(folder, parts))
+    stats = collect(questions, job, into, config.ray)
+    asked = counts(questions, into)
+    if asked["finished"] == 0:
+        raise PhaseFailed(f"no question could be finished: {asked['failed']}; the reasons stand in {into.failures}")
+    samples = write_samples(into.trajectories, folder / "samples", job.how, into.fingerprint, {"source": str(folder)})
+    manifest = Manifest("generate", into.fingerprint, {**asked, **samples.counts()}, stats.facts())
+    write_manifest(folder, manifest)
+    _tell(folder, asked, samples, stats)
+    return manifest
+
+
+def _questions(config: Config) -> list[Question]:
+    if config.generate.questions is None:
+        raise ConfigError("generate.questions is missing: a file of questions with gold answers")
+    return list(read_questions(config.generate.questions, limit=config.generate.limit).questions)
+
+
+def _job(config: Config) -> tuple[LoopJob, dict[str, Any]]:
+    teacher, section, how = config.teacher, config.generate, config.loop.settings()
+    check_model(teacher, "teacher")
+    demonstrations = read_demonstrations(teacher.demonstrations)
+    facts = read_facts(config.folder("index"))
+    parts = fingerprint_parts(how, teacher, load_chat(teacher, how), demonstrations, facts.identity())
+    job = LoopJob(
+        how=how,
+        model=teacher,
+        index=config.folder("index"),
+        demonstrations=demonstrations,
+        force_answer=False,
+        step_timeout_s=section.step_timeout_s,
+        actors=section.actors,
+        in_flight=section.in_flight,
+        retrievers=section.retrievers,
+        seed=config.run.seed,
+        threads=threads_per_engine(section.actors),
+    )
+    return job, parts
+
+
+def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
+    section = config.generate
+    return Collection(
+        folder=folder,
+        title="generate",
+        model_name=config.teacher.model.name if config.teacher.model else config.teacher.backend,
+        fingerprint=fingerprint,
+        paths=section.paths,
+        flush_rows=section.flush_rows,
+        flush_s=section.flush_s,
+        retry_permanent=section.retry_permanent,
+    )
+
+
+def _tell(folder: Path, asked: dict[str, Any], samples: SampleCounts, stats: LoopStats) -> None:
+    made = samples.counts()
+    print(
+        f"generate: {asked['finished']} of {asked['asked']} trajectories finished, {made['used']} correct and used, "
+        f"dropped {made['dropped'] or 'none'}, failed {asked['failed'] or 'none'}; "
+        f"{made['samples']} samples {made['stages']} in {folder / 'samples'}; cache hits {stats.cache_hit_rate:.0%}"
+    )
+    if samples.many_one_step:
+        print(
+            f"warning: {samples.one_step_share:.0%} of the trajectories answer in one step; initialization and "
+            "expansion will hardly be trained"
+        )
+    if asked["failed"] or asked["not_started"]:
+        print("next: the same command again tries what failed for a transient reason")
+    else:
+        print("next: steper train")
