@@ -58,8 +58,6 @@ class IndexSection(Section):
     """BM25 length normalisation."""
     language: str = "en"
     """Lucene analyzer of this language (ISO 639-1)."""
-    threads: Positive = 2
-    """Indexing threads."""
     overwrite: bool = False
     """Replace an index that is already there."""
 
@@ -252,10 +250,16 @@ class ServeSection(Section):
     """Replicas of the retriever."""
     max_ongoing: Positive = 64
     """Questions in flight per loop replica."""
+    max_queued: Positive = 128
+    """Questions that wait for a loop replica; further ones are refused with 503."""
     deadline_s: float = Field(default=60.0, gt=0)
     """Longest time for one answer, seconds."""
     max_question_chars: Positive = 2000
     """Longest question."""
+    max_body_bytes: Positive = 65_536
+    """Longest body of a request."""
+    start_timeout_s: float = Field(default=600.0, gt=0)
+    """Longest wait for engine, index and loop to be ready, seconds."""
     force_answer: bool = True
     """At the step limit, write one more completion that continues `So the answer is:`."""
 

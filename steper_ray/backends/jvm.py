@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from steper_ray.errors import EnvironmentFault
@@ -13,6 +14,9 @@ from steper_ray.errors import EnvironmentFault
 OLDEST_JAVA = 21
 HEAP_MIB = 2048
 """Upper bound of the Java heap. Lucene maps its files into memory, so a search needs little of it."""
+JVM_LOCK = Lock()
+"""To be held around calls into Java where there are several Python threads: `jnius` keeps the object of a call on a
+method shared by all objects of the class, so that two threads call each other's objects, up to a segmentation fault."""
 SEPARATE = "Retrieval and indexing belong in a process of their own: start one without torch and vLLM"
 
 

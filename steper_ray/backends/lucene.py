@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.backends.index_facts import LUCENE_FOLDER, IndexFacts, check_language, read_facts, write_facts
-from steper_ray.backends.jvm import java_class, start_jvm
+from steper_ray.backends.jvm import JVM_LOCK, java_class, start_jvm
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, PhaseFailed, RunFolderError
@@ -67,7 +67,7 @@ def build_index(
 
 
 class LuceneIndex:
-    """An index opened for searching. May be used from several threads at once."""
+    """An index opened for searching. Threads may share it, but take turns: for speed, use `search_many`."""
 
     def __init__(self, searcher: Any, facts: IndexFacts) -> None:
         self._searcher, self.facts = searcher, facts
@@ -101,7 +101,7 @@ class LuceneIndex:
         Raises:
             BackendError: kind `retriever`.
         """
-        with _as_backend_error():
+        with JVM_LOCK, _as_backend_error():
             return _passages(self._searcher.search(_encodable(query), k))
 
     def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
@@ -112,11 +112,11 @@ class LuceneIndex:
         """
         if len(queries) < 2:
             return [self.search(query, k) for query in queries]
-        texts, numbers = (java_class("java.util.ArrayList")() for _ in range(2))
-        for number, query in enumerate(queries):
-            texts.add(_encodable(query))
-            numbers.add(str(number))
-        with _as_backend_error():
+        with JVM_LOCK, _as_backend_error():
+            texts, numbers = (java_class("java.util.ArrayList")() for _ in range(2))
+            for number, query in enumerate(queries):
+                texts.add(_encodable(query))
+                numbers.add(str(number))
             # Anserini ignores the number of threads and takes all cores.
             hits = self._searcher.batch_search(texts, numbers, k, 1)
             return [_passages(hits.get(str(number))) for number in range(len(queries))]

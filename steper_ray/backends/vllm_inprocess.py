@@ -11,13 +11,13 @@ from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from steper_ray.backends.vllm_engine import EngineDied, refusals_translated
 from steper_ray.errors import BackendError
 
 if TYPE_CHECKING:
-    from vllm import RequestOutput, SamplingParams
+    from vllm import PoolingRequestOutput, RequestOutput, SamplingParams
     from vllm.inputs import TokensInput
     from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -100,10 +100,10 @@ class InprocessEngine:
         if self._waiting.pop(name, None):
             self._engine.abort_request([name])
 
-    def _deliver(self, output: "RequestOutput") -> None:
+    def _deliver(self, output: "RequestOutput | PoolingRequestOutput[Any]") -> None:
         future = self._waiting.pop(output.request_id, None)
         if future:
-            future.set_result(output)
+            future.set_result(cast("RequestOutput", output))
 
     def _fail_for_ever(self, death: EngineDied) -> None:
         for future in self._waiting.values():

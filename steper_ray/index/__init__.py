@@ -1,0 +1,1 @@
+"""The index phase: a corpus becomes a BM25 index."""

@@ -1,0 +1,101 @@
+"""`steper generate` on real Ray Data and a real Lucene index, with recorded rationales."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from steper_ray.config import Config, load_config
+from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
+from steper_ray.errors import PhaseFailed, RunFolderError
+from steper_ray.generate.run import generate
+
+pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.usefixtures("ray_cluster")]
+
+
+def config(halsey: Path, folder: Path, *overrides: str) -> Config:
+    return load_config(
+        None,
+        [
+            f"run.folder={folder}",
+            f"index.folder={halsey / 'index'}",
+            f"generate.questions={halsey / 'questions.jsonl'}",
+            "teacher.backend=replay",
+            f"teacher.recordings={halsey / 'chains.jsonl'}",
+            *overrides,
+        ],
+    )
+
+
+def test_the_running_example_becomes_three_samples_of_three_stages(halsey: Path, tmp_path: Path) -> None:
+    manifest = generate(config(halsey, tmp_path))
+    assert manifest.counts["finished"] == manifest.counts["used"] == 1
+    (row,) = read_rows(tmp_path / "generate" / "trajectories", TRAJECTORIES)
+    assert row["answer"] == "Hee Haw"
+    assert row["correct"] is True
+    assert row["em"] == row["f1"] == 1.0
+    assert row["stop"] == "answered"
+    # Passages come from the index, and none is shown twice.
+    shown = [passage["id"] for step in row["steps"] for passage in step["passages"]]
+    assert len(shown) == len(set(shown))
+    assert {"p1", "p2"} <= set(shown)
+    (part,) = part_files(tmp_path / "generate" / "samples")
+    samples = pq.read_table(part).to_pylist()
+    assert [sample["stage"] for sample in samples] == [
+        "reasoning_initialization",
+        "reasoning_expansion",
+        "reasoning_aggregation",
+    ]
+    assert samples[-1]["target"] == "So the answer is: Hee Haw."
+    assert samples[-1]["completion"] == [{"role": "assistant", "content": "So the answer is: Hee Haw."}]
+
+
+def test_samples_load_in_datasets_as_prompt_and_completion(halsey: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    generate(config(halsey, tmp_path))
+    loaded = load_dataset(
+        "parquet", data_files=str(tmp_path / "generate/samples/*.parquet"), split="train", cache_dir=str(tmp_path / "c")
+    )
+    assert loaded[0]["prompt"][0]["role"] == "user"
+    assert loaded[0]["completion"][0]["role"] == "assistant"
+
+
+def test_the_same_command_again_does_nothing_twice(halsey: Path, tmp_path: Path) -> None:
+    generate(config(halsey, tmp_path))
+    parts = part_files(tmp_path / "generate" / "trajectories")
+    generate(config(halsey, tmp_path))
+    assert part_files(tmp_path / "generate" / "trajectories") == parts
+
+
+def test_other_settings_in_the_same_folder_are_refused_with_the_difference(halsey: Path, tmp_path: Path) -> None:
+    generate(config(halsey, tmp_path))
+    with pytest.raises(RunFolderError, match=r"loop\.k was 4, is 3"):
+        generate(config(halsey, tmp_path, "loop.k=3"))
+
+
+def test_another_text_under_a_finished_id_is_refused(halsey: Path, tmp_path: Path) -> None:
+    generate(config(halsey, tmp_path))
+    changed = tmp_path / "changed.jsonl"
+    changed.write_text(json.dumps({"id": "q1", "question": "Another?", "golden_answers": ["x"]}))
+    with pytest.raises(RunFolderError, match="'q1' stands in .* with another text"):
+        generate(config(halsey, tmp_path, f"generate.questions={changed}"))
+
+
+def test_a_question_without_recording_is_a_counted_failure_and_the_others_finish(halsey: Path, tmp_path: Path) -> None:
+    questions = tmp_path / "two.jsonl"
+    extra = {"id": "q2", "question": "Who played guitar?", "golden_answers": ["Buck Owens"]}
+    questions.write_text((halsey / "questions.jsonl").read_text() + json.dumps(extra) + "\n")
+    counts = generate(config(halsey, tmp_path, f"generate.questions={questions}")).counts
+    assert counts["asked"] == 2
+    assert counts["finished"] == 1
+    assert counts["failed"] == {"no_recording": 1}
+    assert counts["not_started"] == 0
+
+
+def test_a_run_in_which_nothing_finishes_fails_and_names_the_reasons(halsey: Path, tmp_path: Path) -> None:
+    questions = tmp_path / "other.jsonl"
+    questions.write_text(json.dumps({"id": "q9", "question": "Who?", "golden_answers": ["x"]}))
+    with pytest.raises(PhaseFailed, match="no_recording"):
+        generate(config(halsey, tmp_path, f"generate.questions={questions}"))

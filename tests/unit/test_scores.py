@@ -1,0 +1,131 @@
+import json
+from dataclasses import asdict
+
+import pytest
+
+from steper_ray.core.recall import Recall
+from steper_ray.core.types import FailureKind, Passage, Question, Step, StopReason, Trajectory, Usage
+from steper_ray.evaluate.interval import bootstrap
+from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
+from steper_ray.evaluate.scores import StageScore, score
+from steper_ray.evaluate.table import markdown, score_tables
+
+RIGHT = Question("q1", "Which show?", ("Hee Haw",), kind="bridge", hops=2, gold_titles=("Roy Clark", "Hee Haw"))
+NEAR = Question("q2", "Which county?", ("Barra",), kind="bridge", hops=2, gold_titles=("Elmton",))
+FAILED = Question("q3", "Is it?", ("yes",), kind="comparison", hops=1)
+MISSING = Question("q4", "Who?", ("nobody",), kind="comparison")
+
+
+def test_every_question_is_scored_and_failed_ones_count_as_wrong() -> None:
+    scores = score(_predictions(), seed=0)
+    # F1: 1 for "Hee Haw"; 2/3 for "Elmton, Barra" (precision 1/2, recall 1); 0 and 0.
+    assert scores.quality.questions == 4
+    assert scores.quality.exact_match == pytest.approx(1 / 4)
+    assert scores.quality.f1 == pytest.approx((1 + 2 / 3) / 4)
+    assert scores.quality.accuracy_substring == pytest.approx(2 / 4)
+    assert scores.quality.accuracy_tokens == pytest.approx(2 / 4)
+    assert scores.answered_share == pytest.approx(2 / 4)
+    assert scores.finished == 2
+    assert scores.failed == {"not_started": 1, "timeout": 1}
+    assert scores.stops == {"answered": 1, "forced_answer": 1}
+
+
+def test_steps_and_cost_are_those_of_finished_questions_and_a_forced_answer_is_no_step() -> None:
+    scores = score(_predictions(), seed=0)
+    assert scores.steps_histogram == {1: 1, 2: 1}
+    assert scores.steps_mean == 1.5
+    # q1: two completions of 100 + 10 tokens; q2: one and a forced one.
+    assert scores.cost.prompt_tokens == 200
+    assert scores.cost.cached_tokens == 80
+    assert scores.cost.completion_tokens == 20
+    assert scores.cost.seconds == pytest.approx(1.0)
+
+
+def test_recall_is_given_per_step_over_finished_questions_with_gold_passages() -> None:
+    scores = score(_predictions(), seed=0)
+    assert scores.recall_questions == 2
+    # Step 1: q1 has one of two, q2 its only one. Step 2: q1 has both, q2 keeps its value.
+    assert list(scores.recall) == [Recall(any=1.0, all=0.5, fraction=0.75), Recall(1.0, 1.0, 1.0)]
+
+
+def test_groups_add_up_to_all_questions() -> None:
+    scores = score(_predictions(), seed=0)
+    assert {kind: group.questions for kind, group in scores.by_kind.items()} == {"bridge": 2, "comparison": 2}
+    assert scores.by_kind["bridge"].exact_match == 0.5
+    assert {hops: group.questions for hops, group in scores.by_hops.items()} == {0: 1, 1: 1, 2: 2}
+
+
+def test_the_yes_no_rule_of_f1_is_the_data_sets() -> None:
+    question = Question("q", "?", ("no",))
+    found = {"q": _trajectory(question, "no one", StopReason.ANSWERED, [("1",)])}
+    assert predictions_of([question], found, {}, closed_rule=True)[0].f1 == 0.0
+    # "no one" against "no": precision 1/2, recall 1.
+    assert predictions_of([question], found, {}, closed_rule=False)[0].f1 == pytest.approx(2 / 3)
+
+
+def test_gold_answers_are_those_of_the_questions_given_now() -> None:
+    before, now = Question("q", "?", ("old",)), Question("q", "?", ("new",))
+    found = {"q": _trajectory(before, "new", StopReason.ANSWERED, [("1",)])}
+    assert predictions_of([now], found, {}, closed_rule=True)[0].exact_match == 1.0
+
+
+def test_the_interval_is_repeatable_and_holds_the_mean() -> None:
+    values = [1.0] * 30 + [0.0] * 70
+    interval = bootstrap(values, seed=3)
+    assert interval == bootstrap(values, seed=3)
+    # Normal approximation: 0.3 ± 1.96 · sqrt(0.3 · 0.7 / 100) = 0.21 … 0.39.
+    assert interval.low == pytest.approx(0.21, abs=0.02)
+    assert interval.high == pytest.approx(0.39, abs=0.02)
+
+
+def test_the_interval_of_equal_values_is_a_point() -> None:
+    interval = bootstrap([1.0, 1.0, 1.0], seed=0)
+    assert (interval.low, interval.high) == (1.0, 1.0)
+
+
+def test_a_prediction_is_a_line_of_json_with_its_steps() -> None:
+    row = json.loads(json.dumps(prediction_row(_predictions()[0])))
+    assert row["stop"] == "answered"
+    assert row["failure"] is None
+    assert row["steps"][1] == {"query": "query 2", "retrieved": ["2"], "rationale": "r2"}
+    assert json.loads(json.dumps(prediction_row(_predictions()[2])))["failure"] == "timeout"
+
+
+def test_the_scores_are_json_and_the_page_shows_every_table() -> None:
+    scores = score(_predictions(), seed=0, stages={"reasoning_expansion": StageScore(0.5, 0.875, 40)})
+    assert json.loads(json.dumps(asdict(scores)))["quality"]["questions"] == 4
+    page = markdown("Evaluation", ["Words."], score_tables(scores))
+    assert "| EM | 25.0 |" in page
+    assert "| failed: timeout | 1 |" in page
+    assert "| 1 to 2 | 100.0 | 100.0 | 100.0 |" in page
+    assert "| comparison | 2 | 0.0 | 0.0 | 0.0 | 0.0 |" in page
+    assert "| reasoning_expansion | 0.5000 | 87.5 | 40 |" in page
+    assert "\n\n\n" not in page
+
+
+def test_a_table_with_one_group_is_left_out() -> None:
+    titles = [table.title for table in score_tables(score(_predictions()[:2], seed=0))]
+    assert not any(title.startswith("By ") for title in titles)
+
+
+def _predictions() -> list[Prediction]:
+    finished = {
+        "q1": _trajectory(RIGHT, "Hee Haw", StopReason.ANSWERED, [("1",), ("2",)]),
+        "q2": _trajectory(NEAR, "Elmton, Barra", StopReason.FORCED_ANSWER, [("3",)], forced=True),
+    }
+    failed = {"q3": FailureKind.TIMEOUT}
+    return predictions_of([RIGHT, NEAR, FAILED, MISSING], finished, failed, closed_rule=True)
+
+
+def _trajectory(
+    question: Question, answer: str, stop: StopReason, found: list[tuple[str, ...]], *, forced: bool = False
+) -> Trajectory:
+    titles = {"1": "Roy Clark", "2": "Hee Haw", "3": "Elmton"}
+    usage = Usage(prompt_tokens=100, cached_tokens=40, completion_tokens=10, seconds=0.5)
+    steps = [
+        Step(f"query {number}", ids, tuple(Passage(name, titles[name], "") for name in ids), f"r{number}", 0, usage)
+        for number, ids in enumerate(found, start=1)
+    ]
+    if forced:
+        steps.append(Step("", (), (), f"So the answer is: {answer}", 0, usage))
+    return Trajectory(question, 0, tuple(steps), answer, stop)
