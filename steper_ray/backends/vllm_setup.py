@@ -101,5 +101,8 @@ def _start(arguments: dict[str, Any], in_process: bool) -> Engine:
     from vllm.v1.engine.async_llm import AsyncLLM
 
     from steper_ray.backends.vllm_async import AsyncEngine
+    from steper_ray.backends.vllm_owner import OWNER_VARIABLE, LeavesWithOwner
 
+    os.environ[OWNER_VARIABLE] = str(os.getpid())
+    arguments["worker_extension_cls"] = f"{LeavesWithOwner.__module__}.{LeavesWithOwner.__qualname__}"
     return AsyncEngine(AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments)))

@@ -45,5 +45,5 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     weights = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
-    with pytest.raises(InputError, match="1 of 2 weight files are missing.*model-00002-of-00002"):
+    with pytest.raises(InputError, match=r"1 of 2 weight files are missing.*model-00002-of-00002"):
         check_model_folder(folder)

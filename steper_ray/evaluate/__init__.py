@@ -1,0 +1,1 @@
+"""Phase evaluate: the student over held-out questions, and its scores."""

@@ -1,0 +1,174 @@
+"""`steper evaluate`: check everything, drive the student over held-out questions, score what it made of each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from steper_ray.backends.index_facts import read_facts
+from steper_ray.config import Config, ModelSection
+from steper_ray.core.types import FailureKind, LoopSettings
+from steper_ray.data.demonstrations import read_demonstrations
+from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
+from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
+from steper_ray.drive.cluster import threads_per_engine
+from steper_ray.drive.collect import Collection, collect, counts
+from steper_ray.drive.fingerprint import claim_folder, fingerprint_parts
+from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.drive.ledger import read_ledger
+from steper_ray.errors import ConfigError, PhaseFailed
+from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
+from steper_ray.evaluate.scores import Scores, score
+from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
+from steper_ray.evaluate.table import markdown, rich_table, score_tables
+from steper_ray.runs import Manifest, open_folder, write_json, write_manifest, write_text
+from steper_ray.student.card import loop_of, read_card
+
+PREDICTIONS_FILE = "predictions.jsonl"
+SCORES_FILE = "scores.json"
+PAGE_FILE = "scores.md"
+
+_FLUSH_ROWS, _FLUSH_SECONDS = 64, 30.0
+
+
+def evaluate(config: Config) -> Scores:
+    """Write trajectories/, failures/, predictions and scores into the evaluate folder; continues what is there.
+
+    Raises:
+        UserError: settings, questions, index, samples or student are not usable; found before any engine starts.
+        PhaseFailed: engines do not start, or no question could be finished.
+    """
+    asked = _questions(config)
+    student = _student(config)
+    how = _loop(config, student)
+    job, parts = _job(config, student, how)
+    stage_job = _stage_job(config, student, how)
+    folder = open_folder(config.folder("evaluate"), config)
+    into = _collection(student, folder, claim_folder(folder, parts))
+    stats = collect(asked.questions, job, into, config.ray)
+    numbers = counts(asked.questions, into)
+    if numbers["finished"] == 0:
+        raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
+    stages = score_stages(stage_job, config.ray) if stage_job else {}
+    predictions = _predictions(asked, into)
+    scores = score(predictions, seed=config.run.seed, stages=stages)
+    _write(folder, into, predictions, scores)
+    write_manifest(folder, Manifest("evaluate", into.fingerprint, _manifest_counts(numbers, scores), stats.facts()))
+    _tell(folder, into, scores)
+    return scores
+
+
+def _questions(config: Config) -> QuestionSet:
+    if config.evaluate.questions is None:
+        raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
+    return read_questions(config.evaluate.questions, limit=config.evaluate.limit)
+
+
+def _student(config: Config) -> ModelSection:
+    student = config.student
+    if student.backend == "vllm" and student.model is None:
+        weights = config.folder("train") / "weights"
+        if not weights.is_dir():
+            raise ConfigError(
+                f"student.model is empty and no weights are in {weights}; run `steper train`, or set student.model"
+            )
+        student = student.model_copy(update={"model": weights})
+    check_model(student, "student")
+    # Ray's workers may start in another folder.
+    places = {name: path.resolve() for name in ("model", "recordings") if (path := getattr(student, name))}
+    return student.model_copy(update=places)
+
+
+def _loop(config: Config, student: ModelSection) -> LoopSettings:
+    card = read_card(student.model) if student.model else None
+    if card and student.demonstrations:
+        raise ConfigError("student.demonstrations is set, but a trained student sees none; leave it out")
+    remedy = "Leave these keys out, or set evaluate.force_loop=true to run the student so nevertheless"
+    return loop_of(card, config.loop, forced=config.evaluate.force_loop, remedy=remedy)
+
+
+def _job(config: Config, student: ModelSection, how: LoopSettings) -> tuple[LoopJob, dict[str, Any]]:
+    section = config.evaluate
+    demonstrations = read_demonstrations(student.demonstrations)
+    facts = read_facts(config.folder("index"))
+    parts = fingerprint_parts(how, student, load_chat(student, how), demonstrations, facts.identity())
+    job = LoopJob(
+        how=how,
+        model=student,
+        index=config.folder("index").resolve(),
+        demonstrations=demonstrations,
+        force_answer=section.force_answer,
+        step_timeout_s=section.step_timeout_s,
+        actors=section.actors,
+        in_flight=section.in_flight,
+        retrievers=section.retrievers,
+        seed=config.run.seed,
+        threads=threads_per_engine(section.actors),
+    )
+    return job, {**parts, "force_answer": section.force_answer}
+
+
+def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> StageJob | None:
+    samples = config.evaluate.samples
+    if samples is None:
+        return None
+    if student.model is None:
+        raise ConfigError("evaluate.samples needs student.model: a model whose loss can be computed")
+    check_samples(samples, how)
+    train = config.train
+    return StageJob(samples.resolve(), student.model, how, train.compute_dtype, train.pack_tokens, threads_per_engine(1))
+
+
+def _collection(student: ModelSection, folder: Path, fingerprint: str) -> Collection:
+    return Collection(
+        folder=folder,
+        title="evaluate",
+        model_name=student.model.name if student.model else student.backend,
+        fingerprint=fingerprint,
+        paths=1,
+        flush_rows=_FLUSH_ROWS,
+        flush_s=_FLUSH_SECONDS,
+        retry_permanent=False,
+    )
+
+
+def _predictions(asked: QuestionSet, into: Collection) -> list[Prediction]:
+    wanted = {question.id for question in asked.questions}
+    trajectories = map(trajectory_of, read_rows(into.trajectories, TRAJECTORIES))
+    finished = {found.question.id: found for found in trajectories if found.question.id in wanted}
+    failed = {name: kind for (name, _), (kind, _) in read_ledger(into.trajectories, into.failures).failed.items()}
+    closed_rule = asked.format is not QuestionFormat.MUSIQUE
+    return predictions_of(asked.questions, finished, failed, closed_rule=closed_rule)
+
+
+def _write(folder: Path, into: Collection, predictions: Sequence[Prediction], scores: Scores) -> None:
+    lines = (json.dumps(prediction_row(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
+    write_text(folder / PREDICTIONS_FILE, "".join(lines))
+    write_json(folder / SCORES_FILE, {"model": into.model_name, "fingerprint": into.fingerprint, **asdict(scores)})
+    about = [f"Student: `{into.model_name}`. A question that failed scores 0. All questions: `{PREDICTIONS_FILE}`."]
+    write_text(folder / PAGE_FILE, markdown("Evaluation", about, score_tables(scores)))
+
+
+def _manifest_counts(numbers: dict[str, Any], scores: Scores) -> dict[str, Any]:
+    assert numbers["asked"] == scores.quality.questions, "every question is scored"
+    assert numbers["finished"] == scores.finished, "every finished question is scored as finished"
+    return {**numbers, "scored": scores.quality.questions}
+
+
+def _tell(folder: Path, into: Collection, scores: Scores) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    for table in score_tables(scores):
+        console.print(rich_table(table))
+    quality = scores.quality
+    print(
+        f"evaluate: {into.model_name}: EM {quality.exact_match:.1%}, F1 {quality.f1:.1%}, Acc "
+        f"{quality.accuracy_tokens:.1%} of {quality.questions} questions, {sum(scores.failed.values())} failed; "
+        f"scores in {folder / PAGE_FILE}, answers in {folder / PREDICTIONS_FILE}"
+    )
+    if any(kind.transient for kind in FailureKind if kind in scores.failed):
+        print("next: the same command again tries what failed for a transient reason")
+    else:
+        print("next: steper report, or steper serve")

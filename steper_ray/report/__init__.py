@@ -1,0 +1,1 @@
+"""Phase report: what a training run looked like, in pictures and words."""

@@ -1,0 +1,67 @@
+"""The report in words: which stage is hardest, which easiest, and how far that can be trusted."""
+
+from collections.abc import Mapping
+
+from steper_ray.core.types import STAGE_TERMS
+from steper_ray.report.convergence import FEWEST_UPDATES, Convergence, convergence
+from steper_ray.report.history import History
+
+STAGE_NAMES: dict[str, str] = {term: stage.value.removeprefix("reasoning_") for stage, term in STAGE_TERMS.items()}
+"""`init` → `initialization` …"""
+
+_EQUAL = 0.01
+
+
+def judge(history: History) -> dict[str, Convergence]:
+    """The final σ of every trained term."""
+    return {term: convergence(history.sigmas(term)[1], history.losses(term)[1]) for term in history.terms}
+
+
+def is_learned(history: History) -> bool:
+    """Whether σ was learned at all: the presets `multitask` and `vanilla_kd` hold it at 1."""
+    return any(sigma != 1.0 for update in history.updates for sigma in update.sigmas.values())
+
+
+def verdict(history: History) -> list[str]:
+    """Sentences: hardest and easiest stage by σ, then a caveat for each σ that has not converged."""
+    ends = judge(history)
+    if len(ends) == 1:
+        return [f"Only {_name(ends)} was trained, so there is nothing to compare."]
+    if not is_learned(history):
+        rests = {term: end.rest for term, end in ends.items()}
+        return [f"σ was held at 1, so difficulty is read from the losses: {_extremes(rests, '√L')}"]
+    return [_extremes({term: end.sigma for term, end in ends.items()}, "σ"), *_caveats(ends)]
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 update`, `1,200 updates`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _extremes(values: Mapping[str, float], symbol: str) -> str:
+    hardest, easiest = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+    shown = {term: f"{STAGE_NAMES[term]} ({symbol} = {value:.3f})" for term, value in values.items()}
+    if values[hardest] <= values[easiest] * (1 + _EQUAL):
+        return f"The stages are about equally hard: {', '.join(shown.values())}."
+    return f"Hardest stage: {shown[hardest]}. Easiest stage: {shown[easiest]}."
+
+
+def _caveats(ends: Mapping[str, Convergence]) -> list[str]:
+    open_ends = [f"{STAGE_NAMES[term]} ({_why(end)})" for term, end in ends.items() if not end.reached]
+    if not open_ends:
+        return ["Every σ has converged: within 10% of √L, and moved by at most 10% in the last third of the updates."]
+    return [
+        f"Caveat: σ has not converged for {', '.join(open_ends)}, so this order may still change.",
+        "Train for more updates, or raise train.sigma_learning_rate; until then trust the losses more than σ.",
+    ]
+
+
+def _why(end: Convergence) -> str:
+    if end.updates < FEWEST_UPDATES:
+        return f"only {counted(end.updates, 'update')}"
+    side = "above" if end.gap > 0 else "below"
+    return f"{abs(end.gap):.0%} {side} √L = {end.rest:.3f}, {end.drift:+.0%} over the last third"
+
+
+def _name(ends: Mapping[str, Convergence]) -> str:
+    return STAGE_NAMES[next(iter(ends))]

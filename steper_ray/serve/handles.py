@@ -1,0 +1,105 @@
+"""Deployment handles that look like a `LanguageModel` and a `Retriever`, and outlive the replicas behind them."""
+
+import asyncio
+from typing import Any
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import DeploymentUnavailableError
+
+from steper_ray.backends.interfaces import Completion, Request
+from steper_ray.core.types import FailureKind, Passage
+from steper_ray.errors import BackendError, SteperError
+
+TRIES = 4
+PAUSE_S = 0.2
+"""Before the second try; doubles with each further one."""
+
+GONE = (RayActorError, DeploymentUnavailableError)
+"""The replica died in mid-call, or Serve gave up on starting one."""
+
+
+async def call(method: Any, *arguments: Any) -> Any:
+    """Await one call of a handle's method; cancelled together with its caller.
+
+    Raises:
+        SteperError: what the replica raised.
+        RayActorError, DeploymentUnavailableError: see `GONE`.
+    """
+    response = method.remote(*arguments)
+    try:
+        return await response
+    except asyncio.CancelledError:
+        # Serve does not pass this on by itself, and the replica would go on working for nobody.
+        response.cancel()
+        raise
+    except RayTaskError as error:
+        if isinstance(error.cause, SteperError):
+            raise error.cause from None
+        raise
+
+
+async def call_again(method: Any, *arguments: Any, kind: FailureKind) -> Any:
+    """Await a call that may be repeated: tried again when its replica dies or fails for a transient reason.
+
+    Between tries Serve waits for a replica that is alive, so the caller's deadline bounds the whole.
+
+    Raises:
+        BackendError: of `kind` when no try succeeded, or what the replica raised for a permanent reason.
+    """
+    for number in range(TRIES):
+        try:
+            return await call(method, *arguments)
+        except BackendError as error:
+            if not FailureKind(error.kind).transient:
+                raise
+            last: Exception = error
+        except GONE as error:
+            last = error
+        if number + 1 < TRIES:
+            await asyncio.sleep(PAUSE_S * 2**number)
+    raise BackendError(kind, f"{TRIES} tries failed, the last with {type(last).__name__}: {last}") from last
+
+
+class HandleModel:
+    """A `LanguageModel` behind a handle of `StudentReplica`; `connect` comes before everything else."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._connected = False
+        self._context_tokens: int | None = None
+
+    async def connect(self) -> None:
+        """Learn the model's limit, once.
+
+        Raises:
+            BackendError: kind `engine`.
+        """
+        if not self._connected:
+            self._context_tokens = await call_again(self._handle.context_tokens, kind=FailureKind.ENGINE)
+            self._connected = True
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Most tokens of prompt and completion together."""
+        assert self._connected, "connect() comes first"
+        return self._context_tokens
+
+    async def complete(self, request: Request) -> Completion:
+        """Write one completion; see `LanguageModel.complete`."""
+        completion: Completion = await call_again(self._handle.complete, request, kind=FailureKind.ENGINE)
+        return completion
+
+    async def close(self) -> None:
+        """Nothing to do: Serve owns the replicas."""
+
+
+class HandleRetriever:
+    """A `Retriever` behind a handle of `RetrieverReplica`."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+
+    async def search(self, query: str, k: int) -> tuple[Passage, ...]:
+        """The k best passages; see `Retriever.search`."""
+        found: tuple[Passage, ...] = await call_again(self._handle.search, query, k, kind=FailureKind.RETRIEVER)
+        return found

@@ -1,0 +1,61 @@
+"""What the service runs: student, loop and index, checked before anything starts; crosses processes as it is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from steper_ray.backends.index_facts import read_facts
+from steper_ray.config import Config, ModelSection, ServeSection
+from steper_ray.core.types import LoopSettings, Trajectory
+from steper_ray.data.demonstrations import read_demonstrations
+from steper_ray.drive.cluster import threads_per_engine
+from steper_ray.drive.job import check_model, load_chat
+from steper_ray.errors import ConfigError, RunFolderError
+from steper_ray.student.card import loop_of, read_card
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePlan:
+    """The parts of a service; all paths are absolute, since replicas start elsewhere."""
+
+    how: LoopSettings
+    student: ModelSection
+    demonstrations: tuple[Trajectory, ...]
+    index: Path
+    limits: ServeSection
+    seed: int
+    threads: int
+    """Threads of one engine on CPU."""
+
+
+def plan_service(config: Config) -> ServicePlan:
+    """Find and check the student's weights, the loop they were trained with, and the index.
+
+    Raises:
+        UserError: weights or index are missing or broken, or `loop` differs from what the student was trained with.
+    """
+    student = _student(config)
+    check_model(student, "student")
+    card = read_card(student.model) if student.model else None
+    if card and student.demonstrations:
+        raise ConfigError("student.demonstrations is set, but a trained student sees none; leave it out")
+    how = loop_of(card, config.loop, forced=False)
+    load_chat(student, how)
+    index = (config.serve.index or config.folder("index")).resolve()
+    read_facts(index)
+    threads = threads_per_engine(config.serve.engine_replicas)
+    demonstrations = read_demonstrations(student.demonstrations)
+    return ServicePlan(how, student, demonstrations, index, config.serve, config.run.seed, threads)
+
+
+def _student(config: Config) -> ModelSection:
+    section = config.student
+    changes: dict[str, Path] = {}
+    if section.recordings:
+        changes["recordings"] = section.recordings.resolve()
+    if section.model:
+        changes["model"] = section.model.resolve()
+    elif section.backend == "vllm":
+        changes["model"] = (config.folder("train") / "weights").resolve()
+        if not changes["model"].is_dir():
+            raise RunFolderError(f"no weights in {changes['model']}; run `steper train` first, or set student.model")
+    return section.model_copy(update=changes)

@@ -1,0 +1,1 @@
+"""The training phase: samples in, checkpoints and weights out."""

@@ -1,0 +1,172 @@
+"""What a training needs, checked within seconds and before anything starts."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steper_ray.backends.model_folder import check_model_folder
+from steper_ray.config import Config, LoopSection
+from steper_ray.core.loss import PRESETS
+from steper_ray.core.types import Layout, LoopSettings, Target
+from steper_ray.data.schemas import SAMPLES, read_rows
+from steper_ray.errors import ConfigError, EnvironmentFault, InputError, RunFolderError
+from steper_ray.runs import read_manifest, write_json
+
+IDENTITY_FILE = "identity.json"
+_IDENTITY_KEYS = (
+    "preset",
+    "epochs",
+    "updates",
+    "batch",
+    "pack_tokens",
+    "learning_rate",
+    "sigma_learning_rate",
+    "weight_decay",
+    "warmup",
+    "clip",
+    "compute_dtype",
+    "lora_rank",
+    "lora_alpha",
+    "lora_targets",
+    "held_out_share",
+)
+"""Settings that a continued training must share with its start; workers, threads and intervals may change."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainInputs:
+    """Checked inputs."""
+
+    model: Path
+    samples: Path
+    fingerprint: str
+    """Of the generation that the samples came from."""
+    loop: LoopSettings
+    """Of the samples."""
+    prompt_version: str
+    stages: Mapping[str, int]
+    """Samples by stage."""
+    context_tokens: int
+    """Longest sequence the model was made for."""
+
+    @property
+    def count(self) -> int:
+        """All samples."""
+        return sum(self.stages.values())
+
+
+def check_inputs(config: Config) -> TrainInputs:
+    """Check model and samples against each other and the preset.
+
+    Raises:
+        UserError: says what is wrong with which file or key.
+    """
+    section = config.train
+    if section.model is None:
+        raise ConfigError("train.model is missing: the Hugging Face folder of the model to start from")
+    model = section.model.absolute()
+    check_model_folder(model)
+    samples = (section.samples or config.folder("generate") / "samples").absolute()
+    manifest = read_manifest(samples, "samples", command="steper generate")
+    loop = _loop(samples, manifest.facts)
+    stages = Counter(row["stage"] for row in read_rows(samples, SAMPLES, ["stage"]))
+    if not stages:
+        raise InputError("holds no sample", file=samples, remedy="Look at the drops in its manifest.json")
+    if section.preset == "vanilla_kd" and (loop.layout, loop.target) != (Layout.APPENDED, Target.CUMULATIVE):
+        raise ConfigError(
+            "train.preset=vanilla_kd trains the whole reasoning in one step, which needs samples made with "
+            f"loop.layout=appended loop.target=cumulative, found {loop.layout} and {loop.target} in {samples}; "
+            "make samples with these, or choose another preset"
+        )
+    wanted = PRESETS[section.preset].stages
+    if not any(stages[stage.value] for stage in wanted):
+        raise InputError(f"no sample of the stages that {section.preset} trains", file=samples, found=dict(stages))
+    prompt_version = str(manifest.facts.get("prompt_version", ""))
+    return TrainInputs(model, samples, manifest.fingerprint, loop, prompt_version, stages, _context_tokens(model))
+
+
+def check_chat(inputs: TrainInputs) -> None:
+    """Refuse a model whose chat template cannot carry the samples' layout (loads the tokenizer).
+
+    Raises:
+        ConfigError: names the template and what to use instead.
+    """
+    from steper_ray.core.chat import load_chat_format
+
+    load_chat_format(inputs.model).check(inputs.loop)
+
+
+def claim_train_folder(folder: Path, config: Config, inputs: TrainInputs) -> str:
+    """Bind a train folder to what is trained in it, so that a continued training continues the same one.
+
+    Returns:
+        The fingerprint of the training.
+
+    Raises:
+        RunFolderError: another training has begun there; names what differs.
+    """
+    values = {
+        f"train.{key}": value
+        for key, value in config.train.model_dump(mode="json", include=set(_IDENTITY_KEYS)).items()
+    }
+    identity = {
+        "run.seed": config.run.seed,
+        **values,
+        "model": _digest((inputs.model / "config.json").read_bytes()),
+        "samples": f"{inputs.fingerprint}, {inputs.count} samples",
+    }
+    path = folder / IDENTITY_FILE
+    if path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        different = [
+            f"{key} was {earlier.get(key)}, is {value}" for key, value in identity.items() if earlier.get(key) != value
+        ]
+        if different:
+            raise RunFolderError(
+                f"{folder} holds another training: {'; '.join(different)}; "
+                "name another train.folder, or give the earlier values to continue"
+            )
+    else:
+        write_json(path, identity)
+    return _digest(json.dumps(identity, sort_keys=True).encode())
+
+
+def check_resources(config: Config) -> None:
+    """Refuse a training that a Ray started on this machine could never place.
+
+    Raises:
+        EnvironmentFault: not enough GPUs or CPUs.
+    """
+    import ray
+
+    if config.ray.address:
+        return  # an autoscaler may still bring the nodes
+    section = config.train
+    there: dict[str, float] = ray.cluster_resources()
+    asked = {"GPU": section.workers * section.gpus_per_worker, "CPU": section.workers * section.cpus_per_worker}
+    for kind, amount in asked.items():
+        if amount > there.get(kind, 0):
+            raise EnvironmentFault(
+                f"train.workers={section.workers} need {amount:g} {kind}s, this machine offers {there.get(kind, 0):g}",
+                "Lower train.workers or train.gpus_per_worker (0 trains on CPU), or name a cluster in ray.address",
+            )
+
+
+def _loop(samples: Path, facts: Mapping[str, Any]) -> LoopSettings:
+    if "loop" not in facts:
+        raise RunFolderError(f"{samples} does not say with which loop it was made; run `steper generate` again")
+    return LoopSection.model_validate(facts["loop"]).settings()
+
+
+def _context_tokens(model: Path) -> int:
+    values = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    return int(values.get("max_position_embeddings") or 2**31)
+
+
+def _digest(content: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,83 @@
+"""The training loop, free of Ray: plan in, updated state, journal lines and checkpoints out."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from steper_ray.config import TrainSection
+from steper_ray.core.loss import StageReduction
+from steper_ray.core.types import STAGE_TERMS, STAGES, Stage
+from steper_ray.student.metrics import StageMetric, selection_loss, stage_metrics
+from steper_ray.student.packing import Pack, idle_pack, make_pack
+from steper_ray.train.journal import Journal
+from steper_ray.train.plan import Plan, PlannedUpdate
+from steper_ray.train.schedule import learning_rate
+from steper_ray.train.state import TrainState
+from steper_ray.train.store import UnitStore
+from steper_ray.train.update import UpdateResult, take_update
+
+TERMS = tuple(STAGE_TERMS[stage] for stage in STAGES)
+
+SaveCheckpoint = Callable[[TrainState], None]
+"""Called by every rank when a checkpoint is due."""
+
+
+def train_updates(
+    state: TrainState,
+    plan: Plan,
+    store: UnitStore,
+    section: TrainSection,
+    reduction: StageReduction,
+    journal: Journal,
+    save: SaveCheckpoint,
+) -> None:
+    """Take all updates of the plan that `state` has not seen yet; every rank runs this."""
+    held_out = [store[number] for number in plan.held_out]
+    for planned in plan.updates(after=state.update):
+        started = time.monotonic()
+        packs = load_packs(planned, store, reduction, state)
+        rate = learning_rate(planned.number, plan.size, section.learning_rate, section.warmup)
+        result = take_update(state, packs, rate=rate, clip=section.clip)
+        state.update = planned.number
+        journal.write(update_line(planned, result, rate, time.monotonic() - started))
+        last = planned.number == plan.size
+        if held_out and (last or planned.number % section.evaluate_every == 0):
+            scored = stage_metrics(state.model, held_out, plan.pack_tokens, reduction=reduction, ranks=state.ranks)
+            journal.write(held_out_line(planned, scored))
+        if last or planned.number % section.checkpoint_every == 0:
+            save(state)
+
+
+def load_packs(planned: PlannedUpdate, store: UnitStore, reduction: StageReduction, state: TrainState) -> list[Pack]:
+    """This rank's packs of an update, idle ones where it has less to do than others."""
+    groups: Sequence[tuple[int, ...]] = planned.passes(state.ranks.rank, state.ranks.size)
+    return [make_pack([store[number] for number in group], reduction) if group else idle_pack() for group in groups]
+
+
+def update_line(planned: PlannedUpdate, result: UpdateResult, rate: float, seconds: float) -> dict[str, Any]:
+    """The journal's line of an update; a loss is null where its stage was absent."""
+    return {
+        "update": planned.number,
+        "epoch": planned.epoch,
+        "total": result.total,
+        **{f"L_{term}": loss for term, loss in zip(TERMS, result.losses, strict=True)},
+        **{f"sigma_{term}": sigma for term, sigma in zip(TERMS, result.sigmas, strict=True)},
+        "lr": rate,
+        "grad_norm": result.grad_norm,
+        "tokens": result.tokens,
+        "target_tokens": result.target_tokens,
+        "tokens_per_s": result.tokens / seconds,
+    }
+
+
+def held_out_line(planned: PlannedUpdate, scored: dict[Stage, StageMetric]) -> dict[str, Any]:
+    """The journal's line of a held-out evaluation; `selection` is the unweighted mean of the losses."""
+    return {
+        "update": planned.number,
+        "epoch": planned.epoch,
+        "held_out": {
+            **{f"L_{STAGE_TERMS[stage]}": metric.loss for stage, metric in scored.items()},
+            **{f"accuracy_{STAGE_TERMS[stage]}": metric.accuracy for stage, metric in scored.items()},
+            "selection": selection_loss(scored),
+        },
+    }

@@ -1,0 +1,61 @@
+"""What every rank does from start to end: build, resume, train, export. Free of Ray."""
+
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+
+from steper_ray.core.loss import PRESETS
+from steper_ray.student.attention import check_isolation
+from steper_ray.student.card import WeightsCard
+from steper_ray.student.model import StudentSetup, build_student, gather_weights
+from steper_ray.student.ranks import Ranks
+from steper_ray.train.checkpoint import latest_checkpoint, load_checkpoint
+from steper_ray.train.export import export_weights
+from steper_ray.train.job import TrainJob
+from steper_ray.train.journal import Journal
+from steper_ray.train.loop import SaveCheckpoint, train_updates
+from steper_ray.train.plan import Plan
+from steper_ray.train.sigma import StageSigmas, default_rate
+from steper_ray.train.state import TrainState, start_state
+from steper_ray.train.store import open_units
+
+
+def run_job(job: TrainJob, ranks: Ranks, save: SaveCheckpoint) -> None:
+    """Train from the last complete checkpoint, or from the start, to the end of the plan; then export.
+
+    Needs a process group that holds all ranks; every rank runs this.
+    """
+    preset = PRESETS[job.section.preset]
+    with open_units(job.units) as store:
+        plan = job.plan(store)
+        state = _start(job, plan, ranks)
+        journal = Journal(job.folder, writes=ranks.first)
+        if checkpoint := latest_checkpoint(job.folder):
+            load_checkpoint(checkpoint, state)
+        journal.rewind(state.update)
+        train_updates(state, plan, store, job.section, preset.reduction, journal, save)
+    trained = gather_weights(state.model, ranks)
+    if ranks.first:
+        export_weights(job.folder, job.model, trained, job.adapter, _card(job, state))
+    ranks.wait()
+
+
+def _start(job: TrainJob, plan: Plan, ranks: Ranks) -> TrainState:
+    section = job.section
+    setup = StudentSetup(
+        folder=job.model,
+        adapter=job.adapter,
+        compute_dtype=getattr(torch, section.compute_dtype),
+        activation_checkpointing=section.activation_checkpointing,
+        reshard_after_forward=section.reshard_after_forward,
+        seed=job.seed,
+    )
+    model = build_student(setup, init_device_mesh(ranks.device.type, (ranks.size,)), ranks)
+    check_isolation(model, ranks.device)
+    rate = section.sigma_learning_rate or default_rate(plan.size)
+    sigmas = StageSigmas(rate if PRESETS[section.preset].learned_sigma else None, ranks.device)
+    return start_state(model, sigmas, ranks, section.weight_decay)
+
+
+def _card(job: TrainJob, state: TrainState) -> WeightsCard:
+    sigmas = tuple(state.sigmas.log_sigma.exp().tolist())
+    return WeightsCard(job.loop, job.prompt_version, job.section.preset, sigmas)

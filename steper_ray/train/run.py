@@ -1,0 +1,164 @@
+"""`steper train`: check everything, tokenise, train on Ray Train's workers, export, say what came out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steper_ray.config import Config
+from steper_ray.drive.cluster import connect
+from steper_ray.errors import ConfigError, PhaseFailed
+from steper_ray.runs import Manifest, open_folder, write_manifest
+from steper_ray.train.inputs import (
+    TrainInputs,
+    check_chat,
+    check_inputs,
+    check_resources,
+    claim_train_folder,
+)
+from steper_ray.train.progress import TrainProgress, figures
+
+if TYPE_CHECKING:
+    from steper_ray.train.job import TrainJob
+    from steper_ray.train.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training made."""
+
+    folder: Path
+    weights: Path
+    """Hugging Face folder."""
+    updates: int
+    counts: dict[str, int]
+
+
+def train(config: Config) -> TrainResult:
+    """Train the student and export its weights; continues what is in the folder.
+
+    Raises:
+        UserError: settings, samples or model are not usable; found before anything starts.
+        EnvironmentFault: fewer CPUs or GPUs than asked for.
+        PhaseFailed: the loss became nan or infinite, or workers died more often than train.max_failures.
+    """
+    inputs = check_inputs(config)
+    check_chat(inputs)
+    folder = open_folder(config.folder("train").absolute(), config)
+    fingerprint = claim_train_folder(folder, config, inputs)
+    connect(config.ray)
+    check_resources(config)
+    return _train(config, inputs, folder, fingerprint)
+
+
+def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) -> TrainResult:
+    from steper_ray.train.job import WEIGHTS
+    from steper_ray.train.journal import read_journal
+    from steper_ray.train.store import open_units
+
+    job = _job(config, inputs, folder)
+    with open_units(job.units) as store:
+        plan = job.plan(store)
+        counts = count_samples(plan, [len(stages) for stages in store.stages])
+    assert sum(counts.values()) == inputs.count, "every sample is trained, held out or left out for a reason"
+    if not plan.trained:
+        shortest = min(plan.lengths)
+        raise ConfigError(
+            f"train.pack_tokens={plan.pack_tokens} fits no unit, the shortest has {shortest} tokens; raise it"
+        )
+    run_workers(job, plan)
+    lines = list(read_journal(folder))
+    facts = {"updates": plan.size, "preset": config.train.preset, "last": lines[-1], "weights": WEIGHTS}
+    write_manifest(folder, Manifest("train", fingerprint, {"samples": inputs.count, **counts}, facts))
+    result = TrainResult(folder, folder / WEIGHTS, plan.size, counts)
+    _tell(result, lines)
+    return result
+
+
+def _job(config: Config, inputs: TrainInputs, folder: Path) -> "TrainJob":
+    from steper_ray.train.job import TrainJob
+    from steper_ray.train.tokens import tokenise, tokens_fingerprint
+
+    key = tokens_fingerprint(inputs.fingerprint, inputs.samples, inputs.model, inputs.loop.layout)
+    units = folder / "tokens" / f"{key}.arrow"
+    if not units.exists():
+        tokenise(inputs.samples, inputs.count, inputs.model, inputs.loop.layout, units)
+    return TrainJob(
+        section=config.train,
+        model=inputs.model,
+        folder=folder,
+        units=units,
+        seed=config.run.seed,
+        loop=inputs.loop,
+        prompt_version=inputs.prompt_version,
+        context_tokens=inputs.context_tokens,
+    )
+
+
+def run_workers(job: "TrainJob", plan: "Plan") -> None:
+    """Run a job on Ray Train's workers to its end, restarting them from the last checkpoint when one dies.
+
+    Raises:
+        PhaseFailed: a worker says why it cannot go on, or died too often.
+    """
+    from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+    from ray.train.v2.api.exceptions import TrainingFailedError
+    from ray.train.v2.torch.torch_trainer import TorchTrainer
+
+    from steper_ray.train.job import CHECKPOINTS
+    from steper_ray.train.worker import train_worker
+
+    section = job.section
+    resources = {"CPU": float(section.cpus_per_worker)}
+    if section.gpus_per_worker:
+        resources["GPU"] = section.gpus_per_worker
+    function: Any = train_worker  # Ray's own types know of no return value
+    trainer = TorchTrainer(
+        function,
+        train_loop_config={"job": job},
+        scaling_config=ScalingConfig(
+            num_workers=section.workers,
+            use_gpu=section.gpus_per_worker > 0,
+            resources_per_worker=resources,
+        ),
+        run_config=RunConfig(
+            name=CHECKPOINTS,
+            storage_path=str(job.folder),
+            failure_config=FailureConfig(max_failures=section.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=section.keep_checkpoints),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    try:
+        with TrainProgress(job.folder, plan.size):
+            outcome: Any = trainer.fit()
+    except TrainingFailedError as error:
+        raise PhaseFailed(
+            f"training stopped: {error}; the same command continues from the last checkpoint in {job.folder}"
+        ) from error
+    if outcome.return_value:
+        raise PhaseFailed(outcome.return_value)
+
+
+def count_samples(plan: "Plan", sizes: Sequence[int]) -> dict[str, int]:
+    """Where the samples went; the counts add up to all of them. `sizes` is the number of samples of each unit."""
+    reached = {unit for update in plan.updates() for pack in update.packs for unit in pack}
+    groups = {
+        "trained": reached,
+        "held_out": set(plan.held_out),
+        "dropped_too_long": set(plan.too_long),
+        "not_reached": set(plan.trained) - reached,
+    }
+    counts = {name: sum(sizes[unit] for unit in units) for name, units in groups.items()}
+    return {**counts, "not_in_preset": sum(sizes) - sum(counts.values())}
+
+
+def _tell(result: TrainResult, lines: Sequence[dict[str, Any]]) -> None:
+    updates = [line for line in lines if "total" in line]
+    held_out = [line["held_out"] for line in lines if "held_out" in line]
+    left_out = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items() if number)
+    print(f"train: {result.updates} updates; samples: {left_out}; {figures(updates[-1])}")
+    if held_out:
+        print("held out: " + " · ".join(f"{name} {value:.3f}" for name, value in held_out[-1].items()))
+    print(f"weights in {result.weights}")
+    print(f"next: steper evaluate student.model={result.weights}")
