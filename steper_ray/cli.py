@@ -131,4 +131,3 @@ def _demo(options: argparse.Namespace) -> None:
     from steper_ray.demo.run import demo
 
     demo(options.folder, fresh=options.fresh)
-

@@ -304,13 +304,14 @@ def _read_yaml(source: Path) -> dict[str, Any]:
         tree = yaml.safe_load(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration: {error.strerror}", source) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
         raise ConfigError(f"not YAML: {' '.join(str(error).split())}", source) from None
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"the configuration must be a mapping of sections, found {type(tree).__name__}", source)
-    return tree
+    # A section whose keys are all commented out is the empty section.
+    return {section: {} if values is None else values for section, values in tree.items()}
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -323,7 +324,7 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         raise ConfigError(f"section {section!r} must be a mapping, found {values!r}")
     try:
         values[name] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"the value of override {override!r} is not YAML") from None
 
 

@@ -1,8 +1,8 @@
 """Run folders: the resolved configuration first, a manifest whose counts add up last, both written atomically."""
 
 import json
-import os
 import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -58,7 +58,7 @@ def read_manifest(folder: Path, phase: str, *, command: str) -> Manifest:
         manifest = Manifest(**values)
     except FileNotFoundError:
         raise RunFolderError(f"no finished {phase} in {folder}; run `{command}` first") from None
-    except (ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise RunFolderError(f"{folder / MANIFEST_FILE} is not a manifest: {error}; run `{command}` again") from None
     if manifest.phase != phase:
         raise RunFolderError(f"{folder} holds {manifest.phase}, not {phase}; run `{command}` or name another folder")
@@ -72,7 +72,7 @@ def write_json(path: Path, value: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)

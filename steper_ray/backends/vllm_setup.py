@@ -105,4 +105,7 @@ def _start(arguments: dict[str, Any], in_process: bool) -> Engine:
 
     os.environ[OWNER_VARIABLE] = str(os.getpid())
     arguments["worker_extension_cls"] = f"{LeavesWithOwner.__module__}.{LeavesWithOwner.__qualname__}"
-    return AsyncEngine(AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments)))
+    try:
+        return AsyncEngine(AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments)))
+    finally:
+        del os.environ[OWNER_VARIABLE]

@@ -57,15 +57,6 @@ class District:
     entities: tuple[Entity, ...]
     facts: tuple[dict[str, Fact], ...]
 
-    def near(self, slot: int) -> set[int]:
-        """Slots of the passages in which a search for this entity's name finds a word of it, its own included."""
-        name_words = set(self.entities[slot].name.split()[:2])
-        return {
-            other.slot
-            for other, facts in zip(self.entities, self.facts, strict=True)
-            if not name_words.isdisjoint(other.name.split()) or any(fact.target == slot for fact in facts.values())
-        }
-
 
 def build_district(seed: int, number: int) -> District:
     """Make district `number` of world `seed` from these two numbers alone."""

@@ -7,7 +7,7 @@ WORK_WORDS: dict[str, tuple[str, str, str]] = {
     "painter": ("artist", "painted", "painter"),
     "publisher": ("house", "published", "publisher"),
     "producer": ("studio", "produced", "producer"),
-    "performer": ("orchestra", "first performed", "first performer"),
+    "performer": ("orchestra", "premiered", "first performer"),
     "owner": ("museum", "bought", "buyer"),
 }
 """Relations of works: what the object is, what it did, what it is called."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from steper_ray.demo.district import District, Fact
+from steper_ray.demo.findable import all_findable, index_names
 from steper_ray.demo.pair_wordings import EARLIER, JOINT, LATER, MAKER_EARLIER, MAKER_LATER, SAME, SHARED
 from steper_ray.demo.relations import WORK_KINDS
 
@@ -28,10 +29,6 @@ class Plan:
     answer: str
 
 
-CROWD = 3
-"""Most passages near the things a question names; the search for the next passage shows four."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of question and its share of the mix."""
@@ -43,16 +40,13 @@ class Kind:
 
 
 def answerable(place: District, kind: Kind) -> list[Plan]:
-    """All plans of a kind whose hidden passages a search finds at their turn: k = 4, the question in every query."""
-    return [plan for plan in kind.plans(place) if not is_crowded(place, plan)]
-
-
-def is_crowded(place: District, plan: Plan) -> bool:
-    """Whether passages near the named things would leave no place for a passage about a hidden one."""
-    named = {subject.start for subject in plan.subjects}
-    if named.issuperset(fact.subject for fact in plan.facts):
-        return False
-    return len(set().union(*(place.near(slot) for slot in named))) > CROWD
+    """All plans of a kind whose hidden passages a search finds when the chain needs them."""
+    index = index_names(place)
+    return [
+        plan
+        for plan in kind.plans(place)
+        if all_findable(index, frozenset(subject.start for subject in plan.subjects), plan.facts)
+    ]
 
 
 def bridges(place: District, hops: int, literal: bool) -> Iterator[Plan]:

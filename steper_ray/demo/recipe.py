@@ -73,7 +73,9 @@ def _ship(adapter: Path, folder: Path) -> Path:
     from safetensors.torch import load_file, save_file
 
     ADAPTER.mkdir(exist_ok=True)
-    weights = {name: value.to(torch.bfloat16) for name, value in load_file(adapter / "adapter_model.safetensors").items()}
+    weights = {
+        name: value.to(torch.bfloat16) for name, value in load_file(adapter / "adapter_model.safetensors").items()
+    }
     save_file(weights, ADAPTER / "adapter_model.safetensors", metadata={"format": "pt"})
     shutil.copy(adapter / "adapter_config.json", ADAPTER / "adapter_config.json")
     counts = json.loads((folder / "train" / "manifest.json").read_text(encoding="utf-8"))["counts"]

@@ -34,7 +34,7 @@ RELATIONS: tuple[Relation, ...] = (
         phrases=("the composer of {}", "the creator of {}", "the person who composed {}"),
     ),
     Relation(
-        "painter", "painting", "entity", "was painted by {}",
+        "painter", "portrait", "entity", "was painted by {}",
         phrases=("the painter of {}", "the artist behind {}", "the person who painted {}"),
     ),
     Relation(
@@ -46,17 +46,17 @@ RELATIONS: tuple[Relation, ...] = (
         phrases=("the studio behind {}", "the company that produced {}", "the producer of {}"),
     ),
     Relation(
-        "performer", "symphony", "entity", "was first performed by {}",
-        phrases=("the ensemble that first performed {}", "the first performer of {}", "the first to play {}"),
+        "performer", "symphony", "entity", "was premiered by {}",
+        phrases=("the ensemble that premiered {}", "the orchestra that premiered {}", "the first ensemble to play {}"),
     ),
     Relation(
-        "owner", "painting", "entity", "was bought by {}",
+        "owner", "portrait", "entity", "was bought by {}",
         phrases=("the museum that bought {}", "the buyer of {}", "the gallery that owns {}"),
     ),
     Relation("published", "novel", "literal", "was published in {}"),
     Relation("produced", "film", "literal", "was produced in {}"),
-    Relation("performed", "symphony", "literal", "was first performed in {}"),
-    Relation("bought", "painting", "literal", "was bought in {}"),
+    Relation("performed", "symphony", "literal", "was premiered in {}"),
+    Relation("bought", "portrait", "literal", "was bought in {}"),
     Relation(
         "birthplace", "person", "entity", "was born in {}",
         ("In which town was {} born?", "Where was {} born?", "What is the birthplace of {}?"),
@@ -127,6 +127,6 @@ WORK_KINDS: dict[str, tuple[str, str, str, str]] = {
     "novel": ("novelist", "author", "publisher", "published"),
     "film": ("director", "director", "producer", "produced"),
     "symphony": ("composer", "composer", "performer", "performed"),
-    "painting": ("painter", "painter", "owner", "bought"),
+    "portrait": ("painter", "painter", "owner", "bought"),
 }
 """Kind of work -> profession of its maker; relations to maker, to institution, to year."""

@@ -34,6 +34,10 @@ class Collection:
     flush_s: float
     retry_permanent: bool
 
+    def keys(self, questions: Sequence[Question]) -> list[Key]:
+        """What is asked for: every question once per path."""
+        return [(question.id, path) for path in range(self.paths) for question in questions]
+
     @property
     def trajectories(self) -> Path:
         """Finished trajectories."""
@@ -55,12 +59,11 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
     ledger = read_ledger(into.trajectories, into.failures)
     check_texts(ledger, questions, into.paths, into.folder)
     by_id = {question.id: question for question in questions}
-    keys = [(question.id, path) for path in range(into.paths) for question in questions]
-    left = ledger.left(keys, retry_permanent=into.retry_permanent)
+    left = ledger.left(into.keys(questions), retry_permanent=into.retry_permanent)
     stats = LoopStats()
     if not left:
         return stats
-    work = into.folder / WORK_FILE
+    work = into.folder.absolute() / WORK_FILE
     write_parquet(work, pa.Table.from_pylist([question_row(by_id[name], path) for name, path in left], QUESTIONS))
     connect(ray)
     _run(work, len(left), by_id, job, into, ledger, stats)
@@ -71,7 +74,7 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
 def counts(questions: Sequence[Question], into: Collection) -> dict[str, Any]:
     """How many (question, path) are finished, failed by kind, and not started; adds up to `asked`."""
     ledger = read_ledger(into.trajectories, into.failures)
-    keys: list[Key] = [(question.id, path) for path in range(into.paths) for question in questions]
+    keys = into.keys(questions)
     failed: dict[str, int] = {}
     for key in keys:
         if key in ledger.failed:

@@ -19,7 +19,7 @@ from steper_ray.core.loop import (
     next_action,
 )
 from steper_ray.core.prompts import with_demonstrations
-from steper_ray.core.types import FailureKind, LoopSettings, Question, Step, Trajectory
+from steper_ray.core.types import FailureKind, LoopSettings, Question, Step, StopReason, Trajectory
 from steper_ray.errors import BackendError
 
 Result = TypeVar("Result")
@@ -100,13 +100,18 @@ class LoopDriver:
                     assert state.pending is not None
                     yield PassagesFound(len(state.trajectory.steps) + 1, state.pending)
                 case Write():
-                    state = await self._write(state, action)
+                    written = await self._write(state, action)
+                    if written is None:
+                        yield Finished(state.trajectory)
+                        return
+                    state = written
                     yield StepFinished(len(state.trajectory.steps), state.trajectory.steps[-1])
                 case Finish(trajectory):
                     yield Finished(trajectory)
                     return
 
-    async def _write(self, state: LoopState, action: Write) -> LoopState:
+    async def _write(self, state: LoopState, action: Write) -> LoopState | None:
+        """The state after the completion; None for a forced answer that no longer fits: the step limit stands."""
         prompt = with_demonstrations(action.prompt, self.demonstrations)
         request = Request(
             prompt=prompt,
@@ -118,7 +123,12 @@ class LoopDriver:
             path=state.trajectory.path,
             step=action.step,
         )
-        completion = await self._in_time(self.model.complete(request), "completion")
+        try:
+            completion = await self._in_time(self.model.complete(request), "completion")
+        except BackendError as error:
+            if state.trajectory.stop is StopReason.STEP_LIMIT and error.kind == FailureKind.PROMPT_TOO_LONG:
+                return None
+            raise
         return fold_rationale(state, completion.text, completion.usage, self.how)
 
     def _fitted(self, state: LoopState) -> LoopState:

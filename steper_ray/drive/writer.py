@@ -1,6 +1,5 @@
 """Parquet parts that are whole or absent: written under a hidden name, then renamed."""
 
-import os
 import time
 import uuid
 from pathlib import Path
@@ -50,7 +49,7 @@ class PartWriter:
 
 def write_parquet(path: Path, table: pa.Table) -> None:
     """Write one Parquet file atomically, zstd-compressed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         pq.write_table(table, temporary, compression="zstd")
         temporary.replace(path)

@@ -6,17 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config, ModelSection
 from steper_ray.core.types import FailureKind, LoopSettings
-from steper_ray.data.demonstrations import read_demonstrations
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
 from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.collect import Collection, collect, counts
-from steper_ray.drive.fingerprint import claim_folder, fingerprint_parts
-from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.ledger import read_ledger
+from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
 from steper_ray.evaluate.scores import Scores, score
@@ -42,7 +40,8 @@ def evaluate(config: Config) -> Scores:
     asked = _questions(config)
     student = _student(config)
     how = _loop(config, student)
-    job, parts = _job(config, student, how)
+    section, seed = config.evaluate, config.run.seed
+    job, parts = prepare(student, how, config.folder("index"), section, seed=seed, force_answer=section.force_answer)
     stage_job = _stage_job(config, student, how)
     folder = open_folder(config.folder("evaluate"), config)
     into = _collection(student, folder, claim_folder(folder, parts))
@@ -74,10 +73,7 @@ def _student(config: Config) -> ModelSection:
                 f"student.model is empty and no weights are in {weights}; run `steper train`, or set student.model"
             )
         student = student.model_copy(update={"model": weights})
-    check_model(student, "student")
-    # Ray's workers may start in another folder.
-    places = {name: path.resolve() for name in ("model", "recordings") if (path := getattr(student, name))}
-    return student.model_copy(update=places)
+    return checked(student, "student")
 
 
 def _loop(config: Config, student: ModelSection) -> LoopSettings:
@@ -88,27 +84,6 @@ def _loop(config: Config, student: ModelSection) -> LoopSettings:
     return loop_of(card, config.loop, forced=config.evaluate.force_loop, remedy=remedy)
 
 
-def _job(config: Config, student: ModelSection, how: LoopSettings) -> tuple[LoopJob, dict[str, Any]]:
-    section = config.evaluate
-    demonstrations = read_demonstrations(student.demonstrations)
-    facts = read_facts(config.folder("index"))
-    parts = fingerprint_parts(how, student, load_chat(student, how), demonstrations, facts.identity())
-    job = LoopJob(
-        how=how,
-        model=student,
-        index=config.folder("index").resolve(),
-        demonstrations=demonstrations,
-        force_answer=section.force_answer,
-        step_timeout_s=section.step_timeout_s,
-        actors=section.actors,
-        in_flight=section.in_flight,
-        retrievers=section.retrievers,
-        seed=config.run.seed,
-        threads=threads_per_engine(section.actors),
-    )
-    return job, {**parts, "force_answer": section.force_answer}
-
-
 def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> StageJob | None:
     samples = config.evaluate.samples
     if samples is None:
@@ -116,8 +91,8 @@ def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> Stag
     if student.model is None:
         raise ConfigError("evaluate.samples needs student.model: a model whose loss can be computed")
     check_samples(samples, how)
-    train = config.train
-    return StageJob(samples.resolve(), student.model, how, train.compute_dtype, train.pack_tokens, threads_per_engine(1))
+    dtype, pack_tokens = config.train.compute_dtype, config.train.pack_tokens
+    return StageJob(samples.resolve(), student.model, how, dtype, pack_tokens, threads_per_engine(1))
 
 
 def _collection(student: ModelSection, folder: Path, fingerprint: str) -> Collection:

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config
 from steper_ray.core.types import Question
-from steper_ray.data.demonstrations import read_demonstrations
 from steper_ray.data.questions import read_questions
-from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.collect import Collection, collect, counts
-from steper_ray.drive.fingerprint import claim_folder, fingerprint_parts
-from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.prepare import checked, prepare
 from steper_ray.drive.progress import LoopStats
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.generate.samples import SampleCounts, write_samples
@@ -26,14 +23,22 @@ def generate(config: Config) -> Manifest:
         PhaseFailed: engines do not start, or no question could be finished.
     """
     questions = _questions(config)
-    job, parts = _job(config)
+    job, parts = prepare(
+        checked(config.teacher, "teacher"),
+        config.loop.settings(),
+        config.folder("index"),
+        config.generate,
+        seed=config.run.seed,
+        force_answer=False,
+    )
     folder = open_folder(config.folder("generate"), config)
     into = _collection(config, folder, claim_folder(folder, parts))
     stats = collect(questions, job, into, config.ray)
     asked = counts(questions, into)
     if asked["finished"] == 0:
         raise PhaseFailed(f"no question could be finished: {asked['failed']}; the reasons stand in {into.failures}")
-    samples = write_samples(into.trajectories, folder / "samples", job.how, into.fingerprint, {"source": str(folder)})
+    keys = frozenset(into.keys(questions))
+    samples = write_samples(into.trajectories, keys, folder / "samples", job.how, into.fingerprint)
     manifest = Manifest("generate", into.fingerprint, {**asked, **samples.counts()}, stats.facts())
     write_manifest(folder, manifest)
     _tell(folder, asked, samples, stats)
@@ -44,28 +49,6 @@ def _questions(config: Config) -> list[Question]:
     if config.generate.questions is None:
         raise ConfigError("generate.questions is missing: a file of questions with gold answers")
     return list(read_questions(config.generate.questions, limit=config.generate.limit).questions)
-
-
-def _job(config: Config) -> tuple[LoopJob, dict[str, Any]]:
-    teacher, section, how = config.teacher, config.generate, config.loop.settings()
-    check_model(teacher, "teacher")
-    demonstrations = read_demonstrations(teacher.demonstrations)
-    facts = read_facts(config.folder("index"))
-    parts = fingerprint_parts(how, teacher, load_chat(teacher, how), demonstrations, facts.identity())
-    job = LoopJob(
-        how=how,
-        model=teacher,
-        index=config.folder("index"),
-        demonstrations=demonstrations,
-        force_answer=False,
-        step_timeout_s=section.step_timeout_s,
-        actors=section.actors,
-        in_flight=section.in_flight,
-        retrievers=section.retrievers,
-        seed=config.run.seed,
-        threads=threads_per_engine(section.actors),
-    )
-    return job, parts
 
 
 def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.samples import drop_reason, reasoning, samples_of
 from steper_ray.core.types import STAGES, DropReason, LoopSettings
 from steper_ray.data.schemas import SAMPLES, TRAJECTORIES, read_rows, sample_row, trajectory_of
+from steper_ray.drive.ledger import Key
 from steper_ray.drive.writer import PartWriter
 from steper_ray.runs import Manifest, write_manifest
 
@@ -51,16 +52,16 @@ class SampleCounts:
 
 
 def write_samples(
-    trajectories: Path, samples: Path, how: LoopSettings, fingerprint: str, facts: Mapping[str, Any]
+    trajectories: Path, asked: Container[Key], samples: Path, how: LoopSettings, fingerprint: str
 ) -> SampleCounts:
-    """Rebuild the samples folder from all finished trajectories.
+    """Rebuild the samples folder from the finished trajectories that were asked for.
 
     Args:
         trajectories: folder of trajectory parts.
+        asked: keys of the trajectories to use; the folder may hold more, from an earlier run without a limit.
         samples: folder to be replaced as a whole.
         how: layout and target of the samples' prompts.
         fingerprint: the generation's.
-        facts: more for the samples' manifest.
     """
     building = samples.with_name(f".{samples.name}.building")
     shutil.rmtree(building, ignore_errors=True)
@@ -68,6 +69,8 @@ def write_samples(
     earlier: dict[str, set[tuple[str, ...]]] = {}
     with PartWriter(building, SAMPLES, rows=_ROWS_PER_PART, seconds=float("inf")) as writer:
         for row in read_rows(trajectories, TRAJECTORIES):
+            if (row["question_id"], row["path"]) not in asked:
+                continue
             trajectory = trajectory_of(row)
             counts.finished += 1
             kept = earlier.setdefault(trajectory.question.id, set())
@@ -80,8 +83,8 @@ def write_samples(
             for sample in samples_of(trajectory, how):
                 counts.stages[sample.stage.value] += 1
                 writer.add(sample_row(sample, {name: row[name] for name in ("model", "prompt_version", "fingerprint")}))
-    loop = {"loop": asdict(how), "prompt_version": PROMPT_VERSION, "one_step_share": round(counts.one_step_share, 4)}
-    write_manifest(building, Manifest("samples", fingerprint, counts.counts(), {**facts, **loop}))
+    facts = {"loop": asdict(how), "prompt_version": PROMPT_VERSION, "one_step_share": round(counts.one_step_share, 4)}
+    write_manifest(building, Manifest("samples", fingerprint, counts.counts(), facts))
     shutil.rmtree(samples, ignore_errors=True)
     building.rename(samples)
     return counts

@@ -8,6 +8,6 @@ class Adapter:
     """Low-rank adapters (LoRA) instead of all weights; their product counts with `alpha / rank`."""
 
     rank: int
-    alpha: int
+    alpha: float
     targets: str = "all-linear"
     """A regular expression over module names, or `all-linear`: all but the output head."""

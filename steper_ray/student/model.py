@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import init_empty_weights
@@ -97,9 +98,8 @@ def named_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
 
 def with_adapter(model: PreTrainedModel, adapter: Adapter) -> PeftModel:
     """The model with LoRA adapters in its target modules and everything else frozen; B starts at 0."""
-    targets = adapter.targets
-    config = LoraConfig(r=adapter.rank, lora_alpha=adapter.alpha, target_modules=targets, task_type="CAUSAL_LM")
-    return get_peft_model(model, config)
+    options: dict[str, Any] = {"r": adapter.rank, "lora_alpha": adapter.alpha, "target_modules": adapter.targets}
+    return get_peft_model(model, LoraConfig(**options, task_type="CAUSAL_LM"))
 
 
 def _adapted(model: PreTrainedModel, setup: StudentSetup) -> nn.Module:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from steper_ray.core.types import STAGES, Prompt, Sample, Stage
 from steper_ray.errors import ConfigError
 
-
 STAGE_NUMBER: dict[Stage, int] = {stage: number for number, stage in enumerate(STAGES)}
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from steper_ray.core.chat import ChatFormat
-from steper_ray.student.card import WeightsCard, write_card
 from steper_ray.student.adapter import Adapter
+from steper_ray.student.card import WeightsCard, write_card
 from steper_ray.student.model import with_adapter
 from steper_ray.train.job import WEIGHTS
 

@@ -36,7 +36,7 @@ class TrainJob:
     def adapter(self) -> Adapter | None:
         """LoRA's settings, or None to train all weights."""
         chosen = self.section
-        return Adapter(chosen.lora_rank, round(chosen.lora_alpha), chosen.lora_targets) if chosen.lora_rank else None
+        return Adapter(chosen.lora_rank, chosen.lora_alpha, chosen.lora_targets) if chosen.lora_rank else None
 
     def plan(self, store: UnitStore) -> Plan:
         """The plan over a store's units, equal in every process."""

@@ -1,7 +1,6 @@
 """The evaluate phase with a recorded student, on Ray and a real Lucene index."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,10 +52,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, halsey: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def config(inputs: list[str]) -> Iterator[Config]:
+def config(inputs: list[str]) -> Config:
     config = load_config(None, [*inputs, "loop.k=2"])
     evaluate(config)
-    yield config
+    return config
 
 
 def test_every_question_has_a_prediction_and_counts_add_up(config: Config) -> None:
