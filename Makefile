@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml .ci/constraints-cpu.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH) $(CONSTRAINTS) --editable '.[$(EXTRA),dev]'
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH) $(CONSTRAINTS) --editable '.[$(EXTRA),dev]'
 	@rm -f .venv/.installed-* && touch $@
 
 demo: setup ## the main job end to end on CPU: index, generate, train, evaluate, report, serve, ask

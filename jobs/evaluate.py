@@ -1,4 +1,4 @@
-"""Entry point of phase evaluate: `ray job submit --working-dir . -- python jobs/evaluate.py CONFIG.yaml [section.key=value ...]`."""
+"""`ray job submit --working-dir . -- python jobs/evaluate.py CONFIG.yaml section.key=value`"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Entry point of phase generate: `ray job submit --working-dir . -- python jobs/generate.py CONFIG.yaml [section.key=value ...]`."""
+"""`ray job submit --working-dir . -- python jobs/generate.py CONFIG.yaml section.key=value`"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Entry point of phase index: `ray job submit --working-dir . -- python jobs/index.py CONFIG.yaml [section.key=value ...]`."""
+"""`ray job submit --working-dir . -- python jobs/index.py CONFIG.yaml section.key=value`"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Entry point of phase report: `ray job submit --working-dir . -- python jobs/report.py CONFIG.yaml [section.key=value ...]`."""
+"""`ray job submit --working-dir . -- python jobs/report.py CONFIG.yaml section.key=value`"""
 
 import sys
 

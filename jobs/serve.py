@@ -1,4 +1,4 @@
-"""Entry point of phase serve: `ray job submit --working-dir . -- python jobs/serve.py CONFIG.yaml [section.key=value ...]`."""
+"""`ray job submit --working-dir . -- python jobs/serve.py CONFIG.yaml section.key=value`"""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Entry point of phase train: `ray job submit --working-dir . -- python jobs/train.py CONFIG.yaml [section.key=value ...]`."""
+"""`ray job submit --working-dir . -- python jobs/train.py CONFIG.yaml section.key=value`"""
 
 import sys
 

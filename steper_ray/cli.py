@@ -131,3 +131,7 @@ def _demo(options: argparse.Namespace) -> None:
     from steper_ray.demo.run import demo
 
     demo(options.folder, fresh=options.fresh)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -40,7 +40,7 @@ def ray_cluster() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def halsey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the running example: `corpus.jsonl`, `questions.jsonl`, `chains.jsonl` and a real Lucene `index/`."""
+    """The running example: `corpus.jsonl`, `questions.jsonl`, `chains.jsonl` and a real Lucene `index/` in a folder."""
     from steper_ray.config import load_config
     from steper_ray.index.run import build
 

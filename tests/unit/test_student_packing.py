@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steper_ray.core.loss import StageReduction
@@ -17,6 +17,8 @@ FIRST = Unit(
     np.array([10, 11, 12, 13, 14], dtype=np.int32),
     (Segment("a1", Stage.INITIALIZATION, 2, 3), Segment("a2", Stage.AGGREGATION, 4, 5)),
 )
+
+CALM = settings(deadline=None)
 SECOND = Unit("b", "qb", np.array([20, 21, 22, 23], dtype=np.int32), (Segment("b1", Stage.AGGREGATION, 1, 4),))
 
 
@@ -63,6 +65,7 @@ def test_groups_are_even_where_they_can_be() -> None:
     assert [sum([4, 4, 1, 1][number] for number in group) for group in groups] == [5, 5]
 
 
+@CALM
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(50, 200))
 def test_every_unit_is_in_one_group_within_the_budget(lengths: list[int], budget: int) -> None:
     groups = pack_lengths(lengths, budget)

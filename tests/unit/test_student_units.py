@@ -65,7 +65,7 @@ def test_appended_makes_one_unit_per_sample() -> None:
 
 def test_a_prompt_that_does_not_continue_the_turns_before_is_refused_by_name() -> None:
     broken = [TURNS[0], sample(2, AGG, ["ab", "X", "cd"], "y")]
-    with pytest.raises(ConfigError, match=r"sample q#0#2: .* token 2 differs.*loop\.layout=appended"):
+    with pytest.raises(ConfigError, match=r"sample q#0#2: .*token 2 differs.*loop\.layout=appended"):
         turns_units(broken, Characters())
 
 

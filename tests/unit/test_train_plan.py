@@ -2,10 +2,12 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steper_ray.train.plan import Plan, PlannedUpdate, held_out_questions, make_plan
+
+CALM = settings(deadline=None)
 
 lengths_of_units = st.lists(st.integers(1, 120), min_size=1, max_size=40)
 
@@ -16,6 +18,7 @@ def plan_of(lengths: list[int], **changes: object) -> Plan:
     return make_plan(lengths, questions, **{**values, **changes})  # type: ignore[arg-type]
 
 
+@CALM
 @given(lengths_of_units, st.integers(0, 5))
 def test_each_unit_is_trained_once_per_epoch_or_left_out_for_a_reason(lengths: list[int], seed: int) -> None:
     plan = plan_of(lengths, seed=seed)
@@ -26,6 +29,7 @@ def test_each_unit_is_trained_once_per_epoch_or_left_out_for_a_reason(lengths: l
         assert sorted(seen) == list(plan.trained)
 
 
+@CALM
 @given(lengths_of_units, st.integers(1, 5))
 def test_the_ranks_together_run_each_pack_once_and_make_equally_many_passes(lengths: list[int], size: int) -> None:
     for update in plan_of(lengths).updates():
@@ -43,6 +47,7 @@ def test_pack_i_goes_to_rank_i_mod_size_and_missing_ones_are_empty() -> None:
     assert update.passes(3, 4) == [()]
 
 
+@CALM
 @given(lengths_of_units, st.integers(0, 30))
 def test_updates_can_be_resumed_after_any_of_them(lengths: list[int], after: int) -> None:
     plan = plan_of(lengths)
@@ -50,6 +55,7 @@ def test_updates_can_be_resumed_after_any_of_them(lengths: list[int], after: int
     assert [update.number for update in plan.updates()] == list(range(1, plan.size + 1))
 
 
+@CALM
 @given(lengths_of_units)
 def test_packs_keep_the_budget_and_updates_the_batch(lengths: list[int]) -> None:
     plan = plan_of(lengths)
@@ -75,6 +81,7 @@ def test_epochs_and_seeds_have_their_own_order() -> None:
     assert order(plan, 0) != order(plan_of([10] * 40, seed=1, held_out_share=0.2), 0)
 
 
+@CALM
 @given(st.sets(st.integers(), min_size=2, max_size=60), st.floats(0.01, 1), st.integers(0, 3))
 def test_held_out_questions_are_some_but_never_all(numbers: set[int], share: float, seed: int) -> None:
     questions = [f"q{number}" for number in numbers]

@@ -1,0 +1,150 @@
+"""The command line: light, and bad input of each kind ends with code 2, one line, and nothing half-written."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from steper_ray.cli import main, split_settings
+from steper_ray.errors import ConfigError
+
+GOOD_PASSAGE = json.dumps({"_id": "1", "title": "T", "text": "Some text."})
+GOOD_QUESTION = json.dumps({"id": "1", "question": "Who?", "golden_answers": ["x"]})
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")
+    return path
+
+
+def unknown_key(folder: Path) -> list[str]:
+    return ["generate", str(write(folder / "c.yaml", "generate:", "  quesions: x"))]
+
+
+def missing_configuration(folder: Path) -> list[str]:
+    return ["generate", str(folder / "absent.yaml")]
+
+
+def missing_corpus(folder: Path) -> list[str]:
+    return ["index", f"index.corpus={folder / 'absent.jsonl'}", f"run.folder={folder / 'run'}"]
+
+
+def broken_corpus_line(folder: Path) -> list[str]:
+    corpus = write(folder / "corpus.jsonl", '{"_id": "1", "text": ')
+    return ["index", f"index.corpus={corpus}", f"run.folder={folder / 'run'}"]
+
+
+def empty_corpus(folder: Path) -> list[str]:
+    return ["index", f"index.corpus={write(folder / 'corpus.jsonl')}", f"run.folder={folder / 'run'}"]
+
+
+def broken_question_line(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION, '{"id": "2", "question"')
+    return ["generate", f"generate.questions={questions}", f"run.folder={folder / 'run'}"]
+
+
+def question_without_answer(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION, json.dumps({"id": "2", "question": "Who?"}))
+    return ["generate", f"generate.questions={questions}", f"run.folder={folder / 'run'}"]
+
+
+def folder_without_model(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION)
+    return [
+        "generate",
+        f"generate.questions={questions}",
+        f"teacher.model={folder}",
+        f"run.folder={folder / 'run'}",
+    ]
+
+
+def no_passages_per_retrieval(folder: Path) -> list[str]:
+    return ["generate", "loop.k=0", f"run.folder={folder / 'run'}"]
+
+
+def no_index(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION)
+    return [
+        "generate",
+        f"generate.questions={questions}",
+        "teacher.backend=scripted",
+        f"run.folder={folder / 'run'}",
+    ]
+
+
+def train_without_samples(folder: Path) -> list[str]:
+    write(folder / "config.json", '{"model_type": "llama"}')
+    write(folder / "tokenizer.json", "{}")
+    write(folder / "model.safetensors")
+    return ["train", f"train.model={folder}", f"run.folder={folder / 'run'}"]
+
+
+def evaluate_without_weights(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION)
+    return ["evaluate", f"evaluate.questions={questions}", f"run.folder={folder / 'run'}"]
+
+
+def serve_without_weights(folder: Path) -> list[str]:
+    return ["serve", f"run.folder={folder / 'run'}"]
+
+
+def report_without_training(folder: Path) -> list[str]:
+    return ["report", f"run.folder={folder / 'run'}"]
+
+
+CASES: list[tuple[Callable[[Path], list[str]], str]] = [
+    (unknown_key, r"unknown key 'generate.quesions'; did you mean 'questions'\? \(.*c\.yaml\)"),
+    (missing_configuration, r"absent\.yaml"),
+    (missing_corpus, r"absent\.jsonl"),
+    (broken_corpus_line, r"corpus\.jsonl, line 1"),
+    (empty_corpus, r"corpus\.jsonl: .*no passage"),
+    (broken_question_line, r"q\.jsonl, line 2"),
+    (question_without_answer, r"q\.jsonl, line 2.*answer"),
+    (folder_without_model, r"config\.json"),
+    (no_passages_per_retrieval, r"loop\.k: .* found 0"),
+    (no_index, r"no index in .*run.index.*steper index"),
+    (train_without_samples, r"steper generate"),
+    (evaluate_without_weights, r"steper train"),
+    (serve_without_weights, r"steper train"),
+    (report_without_training, r"steper train"),
+]
+
+
+@pytest.mark.parametrize(("command", "message"), CASES, ids=lambda case: getattr(case, "__name__", None))
+def test_bad_input_ends_with_code_2_and_one_clear_message(
+    command: Callable[[Path], list[str]], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = command(tmp_path)
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert re.search(message, shown), shown
+    assert "Traceback" not in shown
+    assert len(shown.strip().splitlines()) == 1
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_bad_input_is_told_within_seconds_by_a_fresh_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "steper_ray.cli", *question_without_answer(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_help_imports_no_phase_and_no_vendor() -> None:
+    code = "import sys; from steper_ray.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print([name for name in ('ray', 'torch', 'vllm', 'pyarrow', 'pydantic') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip().endswith("[]")
+    for command in ("index", "generate", "train", "evaluate", "serve", "report", "ask", "doctor", "demo"):
+        assert command in done.stdout
+
+
+def test_settings_are_one_file_and_overrides() -> None:
+    assert split_settings(["a.yaml", "loop.k=3"]) == (Path("a.yaml"), ["loop.k=3"])
+    with pytest.raises(ConfigError, match="one configuration file at most"):
+        split_settings(["a.yaml", "b.yaml"])
