@@ -7,6 +7,7 @@ something; 130 interrupted.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from steper_ray import __version__
@@ -18,6 +19,14 @@ _PHASES = {
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
     "report": "draw σ's and stage losses; name the hardest stage",
+}
+_ENTRIES = {
+    "index": ("steper_ray.index.run", "build"),
+    "generate": ("steper_ray.generate.run", "generate"),
+    "train": ("steper_ray.train.run", "train"),
+    "evaluate": ("steper_ray.evaluate.run", "evaluate"),
+    "serve": ("steper_ray.serve.run", "serve"),
+    "report": ("steper_ray.report.run", "report"),
 }
 
 
@@ -60,21 +69,8 @@ def split_settings(settings: Sequence[str]) -> tuple[Path | None, list[str]]:
 
 
 def _entry(phase: str) -> Callable[..., object]:
-    match phase:
-        case "index":
-            from steper_ray.index.run import build as entry
-        case "generate":
-            from steper_ray.generate.run import generate as entry
-        case "train":
-            from steper_ray.train.run import train as entry
-        case "evaluate":
-            from steper_ray.evaluate.run import evaluate as entry
-        case "serve":
-            from steper_ray.serve.run import serve as entry
-        case "report":
-            from steper_ray.report.run import report as entry
-        case _:
-            raise AssertionError(phase)
+    module, name = _ENTRIES[phase]
+    entry: Callable[..., object] = getattr(import_module(module), name)
     return entry
 
 

@@ -12,6 +12,15 @@ WORK_WORDS: dict[str, tuple[str, str, str]] = {
 }
 """Relations of works: what the object is, what it did, what it is called."""
 
+
+def of_works(*templates: str) -> dict[str, tuple[str, ...]]:
+    """The same wordings for each relation of works; doubled braces stay for the two things."""
+    return {
+        relation: tuple(template.format(what=what, did=did, called=called) for template in templates)
+        for relation, (what, did, called) in WORK_WORDS.items()
+    }
+
+
 SHARED: dict[str, tuple[str, ...]] = {
     "teacher": (
         "Which person taught both {} and {}?",
@@ -38,15 +47,11 @@ SHARED: dict[str, tuple[str, ...]] = {
         "Who was the founder of {} as well as of {}?",
         "Who set up both {} and {}?",
     ),
-} | {
-    # The makers and owners of works, worded alike.
-    relation: (
-        f"Which {what} {did} both {{}} and {{}}?",
-        f"Who {did} {{}} as well as {{}}?",
-        f"Who is the {called} of both {{}} and {{}}?",
-    )
-    for relation, (what, did, called) in WORK_WORDS.items()
-}
+} | of_works(
+    "Which {what} {did} both {{}} and {{}}?",
+    "Who {did} {{}} as well as {{}}?",
+    "Who is the {called} of both {{}} and {{}}?",
+)
 """Both have the same object, which is the answer."""
 
 JOINT: dict[str, tuple[str, ...]] = {
@@ -67,14 +72,11 @@ JOINT: dict[str, tuple[str, ...]] = {
         "the founder of {} and {}",
         "the person who set up both {} and {}",
     ),
-} | {
-    relation: (
-        f"the {what} that {did} both {{}} and {{}}",
-        f"the {called} of {{}} and {{}}",
-        f"the {called} of both {{}} and {{}}",
-    )
-    for relation, (what, did, called) in WORK_WORDS.items()
-}
+} | of_works(
+    "the {what} that {did} both {{}} and {{}}",
+    "the {called} of {{}} and {{}}",
+    "the {called} of both {{}} and {{}}",
+)
 """Noun phrases for the object that both share."""
 
 SAME: dict[str, tuple[str, ...]] = {

@@ -40,13 +40,16 @@ class Kind:
 
 
 def answerable(place: District, kind: Kind) -> list[Plan]:
-    """All plans of a kind whose hidden passages a search finds when the chain needs them."""
+    """All plans of a kind whose hidden passages a search finds when the chain needs them.
+
+    One district in some hundreds has none of a rare kind: then all plans, so that the mix holds everywhere.
+    """
     index = index_names(place)
-    return [
-        plan
-        for plan in kind.plans(place)
-        if all_findable(index, frozenset(subject.start for subject in plan.subjects), plan.facts)
+    plans = list(kind.plans(place))
+    found = [
+        plan for plan in plans if all_findable(index, frozenset(subject.start for subject in plan.subjects), plan.facts)
     ]
+    return found or plans
 
 
 def bridges(place: District, hops: int, literal: bool) -> Iterator[Plan]:

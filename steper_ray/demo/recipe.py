@@ -6,12 +6,11 @@ but not one name of the demo's world.
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 from steper_ray.config import Config, load_config
-from steper_ray.demo.model import ensure_base_model
+from steper_ray.demo.model import MODEL_NAME, ensure_base_model
 from steper_ray.demo.writer import write_world
 from steper_ray.runs import write_json
 
@@ -77,7 +76,8 @@ def _ship(adapter: Path, folder: Path) -> Path:
         name: value.to(torch.bfloat16) for name, value in load_file(adapter / "adapter_model.safetensors").items()
     }
     save_file(weights, ADAPTER / "adapter_model.safetensors", metadata={"format": "pt"})
-    shutil.copy(adapter / "adapter_config.json", ADAPTER / "adapter_config.json")
+    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    write_json(ADAPTER / "adapter_config.json", {**settings, "base_model_name_or_path": MODEL_NAME})
     counts = json.loads((folder / "train" / "manifest.json").read_text(encoding="utf-8"))["counts"]
     write_json(
         ADAPTER / "made.json",

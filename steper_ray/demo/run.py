@@ -6,7 +6,7 @@ Not covered here: several machines, GPUs, demonstrations in the teacher's prompt
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def _untrained(config: Config, base: Path) -> Config:
     return _with(config, student=student, evaluate=evaluate)
 
 
-def _with(config: Config, **sections: dict[str, object]) -> Config:
+def _with(config: Config, **sections: Mapping[str, object]) -> Config:
     return Config.model_validate({**config.model_dump(), **sections})
 
 

@@ -54,8 +54,9 @@ def run_work(work: Path, job: LoopJob) -> Iterator[dict[str, Any] | Failure]:
 def _dataset(work: Path, job: LoopJob, retrievers: list[Any]) -> ray.data.Dataset:
     # One row per block: results leave per block, and a slow question would hold its block-mates.
     questions = ray.data.read_parquet(str(work)).repartition(target_num_rows_per_block=1)
+    worker: Any = LoopWorker  # Ray's annotation leaves out classes whose calls are coroutines
     return questions.map(
-        LoopWorker,
+        worker,
         fn_constructor_args=(job, retrievers),
         compute=ActorPoolStrategy(
             size=job.actors,

@@ -37,7 +37,7 @@ def start_retrievers(folder: Path, count: int) -> list[Any]:
     Raises:
         BackendError: an index could not be opened.
     """
-    remote = ray.remote(num_cpus=0.5, max_restarts=-1, max_task_retries=3)(RetrieverActor)
+    remote: Any = ray.remote(num_cpus=0.5, max_restarts=-1, max_task_retries=3)(RetrieverActor)
     actors = [remote.remote(folder) for _ in range(count)]
     try:
         ray.get([actor.ready.remote() for actor in actors])

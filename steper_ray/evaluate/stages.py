@@ -67,7 +67,7 @@ def score_stages(job: StageJob, ray_section: RaySection) -> dict[str, StageScore
     connect(ray_section)
     import ray
 
-    gpus = 1 if ray.cluster_resources().get("GPU") else 0  # type: ignore[no-untyped-call]
+    gpus = 1 if ray.cluster_resources().get("GPU") else 0
     # One call per process: its memory, the GPU's too, is free when it returns.
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_calls=1)(_score)
     try:

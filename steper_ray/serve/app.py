@@ -60,5 +60,5 @@ def _deploy(
 
 
 def _engine_resources(plan: ServicePlan) -> dict[str, float]:
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    resources: dict[str, float] = ray.cluster_resources()
     return {"num_cpus": 1, "num_gpus": plan.student.tensor_parallel_size if resources.get("GPU") else 0}

@@ -60,7 +60,7 @@ def stop() -> None:
         controller.graceful_shutdown.remote(wait=False)
         while _controller() is not None:
             time.sleep(POLL_S)
-    ray_serve.shutdown()  # type: ignore[no-untyped-call]
+    ray_serve.shutdown()
 
 
 def _start(config: Config) -> str:

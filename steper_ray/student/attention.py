@@ -18,9 +18,9 @@ SHORT = 1024
 """Most tokens of a unit for which the scores are held as a whole on CPU."""
 
 
-def choose_attention(device: torch.device) -> str:
-    """The implementation for a device: FlashAttention's own variable-length kernel where it is installed, else ours."""
-    if device.type == "cuda" and is_flash_attn_2_available():
+def choose_attention(device: torch.device, dtype: torch.dtype = torch.bfloat16) -> str:
+    """The implementation for a device: FlashAttention's own variable-length kernel where it can work, else ours."""
+    if device.type == "cuda" and dtype != torch.float32 and is_flash_attn_2_available():
         return FLASH
     AttentionInterface.register(VARLEN_SDPA, varlen_sdpa)
     return VARLEN_SDPA

@@ -45,7 +45,7 @@ def build_student(setup: StudentSetup, mesh: DeviceMesh, ranks: Ranks) -> nn.Mod
     Only the first rank reads the weights; the others hold nothing but their shards at any time. With an adapter the
     other weights are frozen and kept in the compute type.
     """
-    attention = choose_attention(ranks.device)
+    attention = choose_attention(ranks.device, setup.compute_dtype)
     with init_empty_weights(include_buffers=False):
         config = AutoConfig.from_pretrained(setup.folder, local_files_only=True)
         whole = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention)
@@ -70,7 +70,7 @@ def build_student(setup: StudentSetup, mesh: DeviceMesh, ranks: Ranks) -> nn.Mod
 def load_whole(folder: Path, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
     """A model of a Hugging Face folder in one piece, ready for `stage_metrics`."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, attn_implementation=choose_attention(device), local_files_only=True
+        folder, dtype=dtype, attn_implementation=choose_attention(device, dtype), local_files_only=True
     )
     nn.Module.to(model.eval(), device)
     return model

@@ -48,8 +48,9 @@ def tokenise(samples: Path, rows: int, model: Path, layout: Layout, target: Path
     """
     import ray.data
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    from steper_ray.drive.pipeline import quieten
+
+    quieten()
     dataset = ray.data.read_parquet([str(part) for part in part_files(samples)], columns=COLUMNS)
     options: dict[str, Any] = {"batch_format": "pyarrow", "fn_kwargs": {"model": str(model), "layout": layout.value}}
     build: Any = build_units

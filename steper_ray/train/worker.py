@@ -32,11 +32,11 @@ def train_worker(settings: dict[str, Any]) -> str:
 
 
 def report_checkpoint(job: "TrainJob") -> "SaveCheckpoint":
-    """Saves straight to a checkpoint's place; Ray Train only registers it and removes the oldest."""
+    """Saves straight to a checkpoint's place; Ray Train registers it and removes the oldest."""
     import ray.train
     from ray.train import Checkpoint, CheckpointUploadMode
 
-    from steper_ray.train.checkpoint import save_checkpoint
+    from steper_ray.train.checkpoint import remove_older, save_checkpoint
 
     def save(state: "TrainState") -> None:
         place = save_checkpoint(job.folder, state)
@@ -46,5 +46,8 @@ def report_checkpoint(job: "TrainJob") -> "SaveCheckpoint":
             checkpoint_dir_name=place.name,
             checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
         )
+        # Ray does not know of those that were saved right before a worker died.
+        if state.ranks.first:
+            remove_older(job.folder, job.section.keep_checkpoints)
 
     return save

@@ -1,4 +1,4 @@
-"""The target-only forward pass on a tiny model: packed equals alone, one pass of turns equals its samples one by one."""
+"""The target-only forward pass: packed equals alone, and one pass of turns equals its samples one by one."""
 
 import copy
 import random
