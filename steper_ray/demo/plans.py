@@ -158,16 +158,16 @@ def maker_facts(place: District) -> list[Fact]:
 
 
 KINDS: tuple[Kind, ...] = (
-    Kind("bridge_2", 2, 27, lambda place: bridges(place, 2, literal=False)),
-    Kind("attribute_2", 2, 15, lambda place: bridges(place, 2, literal=True)),
-    Kind("shared_2", 2, 5, lambda place: shared(place, follow=False)),
+    Kind("bridge_2", 2, 35, lambda place: bridges(place, 2, literal=False)),
+    Kind("attribute_2", 2, 19, lambda place: bridges(place, 2, literal=True)),
+    Kind("shared_2", 2, 6, lambda place: shared(place, follow=False)),
     Kind("comparison_2", 2, 6, compared),
     Kind("yes_no_2", 2, 7, same_or_not),
-    Kind("bridge_3", 3, 18, lambda place: bridges(place, 3, literal=False)),
-    Kind("attribute_3", 3, 8, lambda place: bridges(place, 3, literal=True)),
-    Kind("shared_3", 3, 3, lambda place: shared(place, follow=True)),
-    Kind("comparison_3", 3, 2, compared_maker),
-    Kind("bridge_4", 4, 6, lambda place: bridges(place, 4, literal=False)),
-    Kind("comparison_4", 4, 3, compared_works),
+    Kind("bridge_3", 3, 13, lambda place: bridges(place, 3, literal=False)),
+    Kind("attribute_3", 3, 6, lambda place: bridges(place, 3, literal=True)),
+    Kind("shared_3", 3, 2, lambda place: shared(place, follow=True)),
+    Kind("comparison_3", 3, 1, compared_maker),
+    Kind("bridge_4", 4, 3, lambda place: bridges(place, 4, literal=False)),
+    Kind("comparison_4", 4, 2, compared_works),
 )
 """The mix: 60 % two hops, 31 % three, 9 % four; 11 % comparisons, 7 % yes or no."""

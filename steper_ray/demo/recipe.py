@@ -7,6 +7,7 @@ but not one name of the demo's world.
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 from steper_ray.config import Config, load_config
@@ -79,10 +80,10 @@ def _ship(adapter: Path, folder: Path) -> Path:
     settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     write_json(ADAPTER / "adapter_config.json", {**settings, "base_model_name_or_path": MODEL_NAME})
     counts = json.loads((folder / "train" / "manifest.json").read_text(encoding="utf-8"))["counts"]
-    write_json(
-        ADAPTER / "made.json",
-        {"world": {"seed": SEED, "passages": PASSAGES, "chains": CHAINS}, "settings": _SETTINGS, "samples": counts},
-    )
+    lines = (folder / "world" / "train.jsonl").read_text(encoding="utf-8").splitlines()
+    hops = Counter(json.loads(line)["metadata"]["hops"] for line in lines)
+    world = {"seed": SEED, "passages": PASSAGES, "chains": CHAINS, "chains_by_hops": dict(sorted(hops.items()))}
+    write_json(ADAPTER / "made.json", {"world": world, "settings": _SETTINGS, "samples": counts})
     return ADAPTER
 
 

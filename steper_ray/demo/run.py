@@ -21,7 +21,7 @@ from steper_ray.errors import RunFolderError
 from steper_ray.runs import open_folder
 
 SETTINGS = Path(__file__).with_name("demo.yaml")
-PASSAGES, TRAIN_QUESTIONS, HELD_OUT_QUESTIONS = 3000, 200, 60
+PASSAGES, TRAIN_QUESTIONS, HELD_OUT_QUESTIONS = 3000, 260, 60
 
 _console = Console(highlight=False, soft_wrap=True)
 

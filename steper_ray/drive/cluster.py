@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from steper_ray.config import RaySection
@@ -21,11 +24,19 @@ def connect(section: RaySection) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Otherwise a warning about the constructor arguments of Ray Data's own actors stands in every run.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
 
     if ray.is_initialized():
         return
+    with _quiet_stderr():
+        _connect(section)
+
+
+def _connect(section: RaySection) -> None:
+    import ray
+
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     address = section.address or os.environ.get("RAY_ADDRESS")
     if address:
@@ -54,6 +65,21 @@ def _start_here(section: RaySection, options: dict[str, Any]) -> None:
         raise EnvironmentFault(
             f"Ray did not start here: {error}", "Look for other load on this machine and free memory, then try again"
         ) from error
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Ray's C++ core announces its log level on the terminal; what goes wrong is raised."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def threads_per_engine(engines: int) -> int:

@@ -48,14 +48,6 @@ def save_checkpoint(folder: Path, state: TrainState) -> Path:
     return target
 
 
-def remove_older(folder: Path, keep: int) -> None:
-    """Leave the `keep` newest complete checkpoints; what is older goes, also what a killed save left unfinished."""
-    complete = sorted(path.parent for path in (folder / CHECKPOINTS).glob(f"update-*/{COMPLETE}"))
-    for found in sorted((folder / CHECKPOINTS).glob("update-*")):
-        if complete[-keep:] and found < complete[-keep:][0]:
-            shutil.rmtree(found, ignore_errors=True)
-
-
 def load_checkpoint(source: Path, state: TrainState) -> None:
     """Bring `state` to a checkpoint, saved by any number of ranks; every rank must call it."""
     model, optimizer = get_state_dict(state.model, state.optimizer, options=_OPTIONS)

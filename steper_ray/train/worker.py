@@ -1,5 +1,6 @@
 """Ray Train's function: what runs on each of its workers. Loads nothing heavy on the driver."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steper_ray.errors import SteperError
@@ -34,20 +35,27 @@ def train_worker(settings: dict[str, Any]) -> str:
 def report_checkpoint(job: "TrainJob") -> "SaveCheckpoint":
     """Saves straight to a checkpoint's place; Ray Train registers it and removes the oldest."""
     import ray.train
-    from ray.train import Checkpoint, CheckpointUploadMode
 
-    from steper_ray.train.checkpoint import remove_older, save_checkpoint
+    from steper_ray.train.checkpoint import latest_checkpoint, save_checkpoint
+
+    latest, known = latest_checkpoint(job.folder), ray.train.get_checkpoint()
+    if latest and (known is None or Path(known.path).name != latest.name):
+        register(latest)  # saved right before a worker died: Ray does not know of it
 
     def save(state: "TrainState") -> None:
-        place = save_checkpoint(job.folder, state)
-        ray.train.report(
-            {"update": state.update},
-            checkpoint=Checkpoint.from_directory(place),
-            checkpoint_dir_name=place.name,
-            checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
-        )
-        # Ray does not know of those that were saved right before a worker died.
-        if state.ranks.first:
-            remove_older(job.folder, job.section.keep_checkpoints)
+        register(save_checkpoint(job.folder, state))
 
     return save
+
+
+def register(place: Path) -> None:
+    """Tell Ray Train of a checkpoint; every rank must call it."""
+    import ray.train
+    from ray.train import Checkpoint, CheckpointUploadMode
+
+    ray.train.report(
+        {},
+        checkpoint=Checkpoint.from_directory(place),
+        checkpoint_dir_name=place.name,
+        checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD,
+    )

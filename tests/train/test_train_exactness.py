@@ -18,10 +18,8 @@ from steper_ray.student.adapter import Adapter
 from steper_ray.student.model import gather_weights, load_whole, with_adapter
 from steper_ray.student.ranks import Ranks
 from steper_ray.train.checkpoint import (
-    checkpoint_folder,
     latest_checkpoint,
     load_checkpoint,
-    remove_older,
     save_checkpoint,
 )
 from steper_ray.train.update import take_update
@@ -171,19 +169,6 @@ def test_a_checkpoint_without_its_mark_is_not_found(folder: Path, alone: Ranks, 
     assert found is not None
     assert found.name == "update-00000009"
     assert latest_checkpoint(tmp_path / "elsewhere") is None
-
-
-def test_older_checkpoints_and_unfinished_ones_are_removed(tmp_path: Path) -> None:
-    for update in range(1, 6):
-        place = checkpoint_folder(tmp_path, update)
-        place.mkdir(parents=True)
-        if update != 3:
-            (place / "complete").touch()
-    remove_older(tmp_path, keep=2)
-    assert [path.name for path in sorted((tmp_path / "checkpoints").iterdir())] == [
-        "update-00000004",
-        "update-00000005",
-    ]
 
 
 def test_a_broken_loss_stops_before_the_step_and_names_stage_update_and_samples(folder: Path, alone: Ranks) -> None:
