@@ -89,11 +89,11 @@ def _serve_and_ask(config: Config) -> None:
 
 
 def _answered_question(config: Config) -> str:
-    """The held-out question with most steps among those that the student got right; else simply the first."""
+    """The held-out question of most hops that the student answered without a detour; else simply the first."""
     lines = (config.folder("evaluate") / "predictions.jsonl").read_text(encoding="utf-8").splitlines()
     predictions = [json.loads(line) for line in lines]
-    right = [prediction for prediction in predictions if prediction["exact_match"]] or predictions[:1]
-    return str(max(right, key=lambda prediction: len(prediction["steps"]))["question"])
+    direct = [found for found in predictions if found["exact_match"] and len(found["steps"]) == found["hops"] + 1]
+    return str(max(direct or predictions[:1], key=lambda found: int(found["hops"]))["question"])
 
 
 def _config(folder: Path, *overrides: str) -> Config:

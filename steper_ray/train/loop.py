@@ -10,6 +10,7 @@ from steper_ray.core.types import STAGE_TERMS, STAGES, Stage
 from steper_ray.student.metrics import StageMetric, selection_loss, stage_metrics
 from steper_ray.student.packing import Pack, idle_pack, make_pack
 from steper_ray.train.journal import Journal
+from steper_ray.train.memory import give_back
 from steper_ray.train.plan import Plan, PlannedUpdate
 from steper_ray.train.schedule import learning_rate
 from steper_ray.train.state import TrainState
@@ -46,6 +47,7 @@ def train_updates(
             journal.write(held_out_line(planned, scored))
         if last or planned.number % section.checkpoint_every == 0:
             save(state)
+        give_back(planned.number)
 
 
 def load_packs(planned: PlannedUpdate, store: UnitStore, reduction: StageReduction, state: TrainState) -> list[Pack]:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 # Forward and backward run on different threads; with an arena each, glibc keeps what the other has freed, and a worker
-# grew from 2 to 6 GB over 130 updates of packs of varying length.
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
+# grew to 6 GB over 130 updates of packs of varying length (see also `memory.give_back`).
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
 
 
 @dataclass(frozen=True, slots=True)
