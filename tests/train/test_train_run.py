@@ -130,6 +130,7 @@ def kill_a_worker_after(update: int, journal: Path) -> threading.Thread:
     return thread
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_path: Path, ray_cluster: None) -> None:
     config = config_of(inputs, tmp_path, "train.epochs=8")
     killer = kill_a_worker_after(20, tmp_path / "train")
