@@ -6,7 +6,9 @@ STAMP := .venv/.installed-$(EXTRA)
 
 export RAY_worker_niceness = 0
 export HF_HUB_OFFLINE = 1
+ifdef PIP_FIND_LINKS # uv does not read pip's settings
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
 # Where no folder of wheels is given, uv finds the CPU build of torch by itself.
 TORCH := $(if $(UV_FIND_LINKS),,$(if $(filter cpu,$(EXTRA)),--torch-backend=cpu))
 CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraints .ci/constraints-cpu.txt)
@@ -20,6 +22,7 @@ setup: $(STAMP) ## make .venv and install everything (other targets do it too)
 
 $(STAMP): pyproject.toml .ci/constraints-cpu.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")'
+	@ls .venv/.installed-* 2>/dev/null | grep -qv '$(STAMP)' && rm -rf .venv || true # cpu and gpu cannot share one
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(TORCH) $(CONSTRAINTS) --editable '.[$(EXTRA),dev]'

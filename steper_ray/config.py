@@ -144,7 +144,7 @@ class GenerateSection(Section):
     flush_rows: Positive = 64
     """Trajectories per Parquet part."""
     flush_s: float = Field(default=30.0, gt=0)
-    """Longest time a finished trajectory stays unwritten, seconds."""
+    """A part is also written when a trajectory comes in and the oldest unwritten one has waited this long, seconds."""
     retry_permanent: bool = False
     """Also try questions again that failed for a permanent reason."""
 
@@ -187,7 +187,7 @@ class TrainSection(Section):
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Compute type; the masters are always fp32."""
     activation_checkpointing: bool = False
-    """Recompute activations in the backward pass: half the memory, 1.25 times the time."""
+    """Recompute activations in the backward pass: less memory, more time."""
     reshard_after_forward: bool = True
     """Free gathered weights after the forward pass (ZeRO-3); false keeps them (ZeRO-2)."""
     lora_rank: int = Field(default=0, ge=0)

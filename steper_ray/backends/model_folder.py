@@ -1,5 +1,6 @@
-"""Whether a folder holds a language model, found out before anything heavy is loaded."""
+"""Whether a folder holds a language model, and which one: found out before anything heavy is loaded."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,15 @@ from typing import Any
 from steper_ray.errors import InputError
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+SETTING_FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "steper.json",
+)
+SAMPLED_BLOCKS, BLOCK_BYTES = 256, 4096
 REMEDY = "A model folder is what `save_pretrained` writes: config.json, a tokenizer and *.safetensors"
 
 
@@ -27,6 +37,32 @@ def check_model_folder(path: Path) -> None:
             remedy="Save it beside the weights with `tokenizer.save_pretrained(folder)`",
         )
     _check_weights(path)
+
+
+def model_identity(path: Path) -> dict[str, str]:
+    """Digests by file name of what decides a model's output: settings, tokenizer, and a sample of the weights.
+
+    Two trainings of one architecture agree in names, shapes and sizes, so bytes are compared: the header of each
+    safetensors file and evenly spaced blocks of its contents; reading a large model whole would take minutes.
+    """
+    parts = {name: _digest((path / name).read_bytes()) for name in SETTING_FILES if (path / name).is_file()}
+    return parts | {weights.name: _sampled_digest(weights) for weights in sorted(path.glob("*.safetensors"))}
+
+
+def _sampled_digest(file: Path) -> str:
+    size = file.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with file.open("rb") as content:
+        header = int.from_bytes(content.read(8), "little")
+        digest.update(content.read(header))
+        for block in range(SAMPLED_BLOCKS):
+            content.seek(8 + header + (size - 8 - header) * block // SAMPLED_BLOCKS)
+            digest.update(content.read(BLOCK_BYTES))
+    return digest.hexdigest()[:16]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _check_weights(path: Path) -> None:

@@ -128,6 +128,7 @@ class ChatFormat:
             add_generation_prompt=open_turn,
             date_string=_TODAY.strftime("%d %b %Y"),
             strftime_now=_TODAY.strftime,
+            enable_thinking=False,
         )
         return str(rendered)
 

@@ -32,6 +32,8 @@ def drop_reason(trajectory: Trajectory, earlier: set[tuple[str, ...]]) -> DropRe
         return DropReason.NO_ANSWER
     if not is_correct(trajectory.answer, trajectory.question.golden_answers):
         return DropReason.WRONG_ANSWER
+    if not all(step.rationale for step in trajectory.steps):
+        return DropReason.EMPTY_RATIONALE
     if reasoning(trajectory) in earlier:
         return DropReason.DUPLICATE_PATH
     return None

@@ -72,6 +72,8 @@ class DropReason(StrEnum):
     WRONG_ANSWER = "wrong_answer"
     NO_ANSWER = "no_answer"
     """Stopped by the step limit or with an empty answer."""
+    EMPTY_RATIONALE = "empty_rationale"
+    """A step without text: as a target it would teach the student to write nothing."""
     DUPLICATE_PATH = "duplicate_path"
     TOO_LONG = "too_long"
     """Longer than the training length; training never truncates."""

@@ -38,7 +38,7 @@ def demo(folder: Path, *, fresh: bool = False) -> Summary:
     """
     _prepare(folder, fresh=fresh)
     seconds: dict[str, float] = {}
-    with _timed("models", seconds):
+    with _timed("models", seconds), _console.status("the small language model: about 100 MB, converted once per user"):
         base = ensure_base_model()
         teacher = ensure_teacher(base)
     with _timed("world", seconds):

@@ -34,12 +34,16 @@ def connect(section: RaySection) -> None:
         _connect(section)
 
 
+def cluster_address(section: RaySection) -> str | None:
+    """Address of a cluster that the user named, or that this job runs in; None when Ray is started here."""
+    return section.address or os.environ.get("RAY_ADDRESS")
+
+
 def _connect(section: RaySection) -> None:
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    address = section.address or os.environ.get("RAY_ADDRESS")
-    if address:
+    if address := cluster_address(section):
         try:
             ray.init(address=address, **options)
         except ConnectionError as error:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from steper_ray.backends.model_folder import model_identity
 from steper_ray.config import ModelSection
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.prompts import PROMPT_VERSION, build_prompt
@@ -80,24 +81,10 @@ def _probe(how: LoopSettings, chat: ChatFormat | None) -> Any:
 
 def _model_parts(model: ModelSection) -> dict[str, str]:
     if model.recordings is not None:
-        return {"recordings": _file_digest(model.recordings)}
+        return {"recordings": hashlib.sha256(model.recordings.read_bytes()).hexdigest()[:16]}
     if model.model is None:
         return {}
-    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json")
-    parts = {name: _file_digest(model.model / name) for name in names if (model.model / name).exists()}
-    for weights in sorted(model.model.glob("*.safetensors")):
-        parts[weights.name] = f"{weights.stat().st_size}:{_header_digest(weights)}"
-    return parts
-
-
-def _header_digest(weights: Path) -> str:
-    with weights.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        return hashlib.sha256(file.read(length)).hexdigest()[:16]
-
-
-def _file_digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return {"dtype": model.dtype, "context_tokens": str(model.context_tokens), **model_identity(model.model)}
 
 
 def _digest(value: Any) -> str:

@@ -64,8 +64,14 @@ def _dataset(work: Path, job: LoopJob, retrievers: list[Any]) -> ray.data.Datase
             max_concurrent_calls_per_actor=job.in_flight,
         ),
         num_cpus=1,
-        num_gpus=job.model.tensor_parallel_size if ray.cluster_resources().get("GPU") else 0,
+        num_gpus=_gpus(job),
     )
+
+
+def _gpus(job: LoopJob) -> int:
+    """GPUs of one engine; none for roles without an engine, and none on a cluster without GPUs."""
+    needed = job.model.backend == "vllm" and ray.cluster_resources().get("GPU", 0) > 0
+    return job.model.tensor_parallel_size if needed else 0
 
 
 def quieten() -> None:

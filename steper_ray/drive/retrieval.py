@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
 
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError
@@ -65,7 +64,7 @@ class RetrieverClient:
             return self._cache[key]
         try:
             found: tuple[Passage, ...] = await next(self._next).search.remote(query, k)
-        except (RayActorError, ray.exceptions.RayTaskError) as error:
+        except ray.exceptions.RayError as error:
             raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
         self._cache[key] = found
         if len(self._cache) > _CACHED_QUERIES:

@@ -4,11 +4,12 @@ import json
 import os
 from typing import Any
 
+from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
 from steper_ray.drive.job import LoopJob, load_chat, load_model
 from steper_ray.drive.retrieval import RetrieverClient
-from steper_ray.errors import BackendError
+from steper_ray.errors import BackendError, ConfigError, SteperError
 
 
 class LoopWorker:
@@ -43,6 +44,12 @@ class LoopWorker:
         try:
             trajectory = await self._driver.run(question, path)
         except BackendError as error:
-            failure = {"question_id": question.id, "path": path, "kind": error.kind, "message": str(error)}
-            return {"result": json.dumps({"failure": failure})}
+            return _failure(question, path, error.kind, error)
+        except ConfigError as error:  # a template that takes most dialogues may break on one odd rationale
+            return _failure(question, path, FailureKind.REFUSED, error)
         return {"result": json.dumps({"trajectory": trajectory_row(trajectory, {})})}
+
+
+def _failure(question: Question, path: int, kind: str, error: SteperError) -> dict[str, str]:
+    failure = {"question_id": question.id, "path": path, "kind": kind, "message": str(error)}
+    return {"result": json.dumps({"failure": failure})}

@@ -17,7 +17,7 @@ from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
-from steper_ray.evaluate.scores import Scores, score
+from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
 from steper_ray.evaluate.table import markdown, rich_table, score_tables
 from steper_ray.runs import Manifest, open_folder, write_json, write_manifest, write_text
@@ -49,7 +49,7 @@ def evaluate(config: Config) -> Scores:
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
         raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
-    stages = score_stages(stage_job, config.ray) if stage_job else {}
+    stages = _stages(stage_job, config) if stage_job else {}
     predictions = _predictions(asked, into)
     scores = score(predictions, seed=config.run.seed, stages=stages)
     _write(folder, into, predictions, scores)
@@ -93,6 +93,13 @@ def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> Stag
     check_samples(samples, how)
     dtype, pack_tokens = config.train.compute_dtype, config.train.pack_tokens
     return StageJob(samples.resolve(), student.model, how, dtype, pack_tokens, threads_per_engine(1))
+
+
+def _stages(job: StageJob, config: Config) -> dict[str, StageScore]:
+    from rich.console import Console
+
+    with Console().status("loss and token accuracy per stage"):
+        return score_stages(job, config.ray)
 
 
 def _collection(student: ModelSection, folder: Path, fingerprint: str) -> Collection:

@@ -22,6 +22,8 @@ def generate(config: Config) -> Manifest:
         UserError: settings, questions, index or teacher are not usable; found before any engine starts.
         PhaseFailed: engines do not start, or no question could be finished.
     """
+    if config.generate.paths > 1 and config.teacher.temperature == 0:
+        raise ConfigError("generate.paths above 1 needs teacher.temperature above 0; greedy paths are all the same")
     questions = _questions(config)
     job, parts = prepare(
         checked(config.teacher, "teacher"),
@@ -79,5 +81,7 @@ def _tell(folder: Path, asked: dict[str, Any], samples: SampleCounts, stats: Loo
         )
     if asked["failed"] or asked["not_started"]:
         print("next: the same command again tries what failed for a transient reason")
+    elif made["used"] == 0:
+        print("next: no trajectory is correct, so there is nothing to train on; read some in the trajectories folder")
     else:
         print("next: steper train")

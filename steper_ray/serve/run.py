@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 
 from steper_ray.config import Config, ServeSection
-from steper_ray.drive.cluster import connect
+from steper_ray.drive.cluster import cluster_address, connect
 from steper_ray.errors import ConfigError, PhaseFailed, UserError
 from steper_ray.serve.plan import ServicePlan, plan_service
 
@@ -66,7 +66,7 @@ def stop() -> None:
 def _start(config: Config) -> str:
     plan = plan_service(config)
     section = config.serve
-    if not (config.ray.address or section.port == 0):
+    if not (cluster_address(config.ray) or section.port == 0):
         _check_port(section)
     connect(config.ray)
     _refuse_running_serve()

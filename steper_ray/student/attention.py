@@ -102,8 +102,8 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, dr
 def short_attention(query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
     """Causal attention by two matrix products over the whole length, for CPU.
 
-    Twice as fast as the fused kernel there up to some thousand tokens (its backward pass does not use AMX), at the
-    price of length x length scores per head.
+    Meant for short sequences: the fused kernel's backward pass does not use the CPU's matrix units. This one does, at
+    the price of length x length scores per head.
 
     Args:
         query: (1, heads, length, head size).

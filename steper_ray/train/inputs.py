@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steper_ray.backends.model_folder import check_model_folder
+from steper_ray.backends.model_folder import check_model_folder, model_identity
 from steper_ray.config import Config, LoopSection
 from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import Layout, LoopSettings, Target
 from steper_ray.data.schemas import SAMPLES, read_rows
+from steper_ray.drive.cluster import cluster_address
 from steper_ray.errors import ConfigError, EnvironmentFault, InputError, RunFolderError
 from steper_ray.runs import read_manifest, write_json
 
@@ -115,7 +116,7 @@ def claim_train_folder(folder: Path, config: Config, inputs: TrainInputs) -> str
     identity = {
         "run.seed": config.run.seed,
         **values,
-        "model": _digest((inputs.model / "config.json").read_bytes()),
+        "model": _digest(json.dumps(model_identity(inputs.model), sort_keys=True).encode()),
         "samples": f"{inputs.fingerprint}, {inputs.count} samples",
     }
     path = folder / IDENTITY_FILE
@@ -142,7 +143,7 @@ def check_resources(config: Config) -> None:
     """
     import ray
 
-    if config.ray.address:
+    if cluster_address(config.ray):
         return  # an autoscaler may still bring the nodes
     section = config.train
     there: dict[str, float] = ray.cluster_resources()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from steper_ray.backends.model_folder import check_model_folder
+from steper_ray.backends.model_folder import check_model_folder, model_identity
 from steper_ray.errors import InputError
 
 
@@ -47,3 +47,14 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
     with pytest.raises(InputError, match=r"1 of 2 weight files are missing.*model-00002-of-00002"):
         check_model_folder(folder)
+
+
+def test_two_trainings_of_one_architecture_are_told_apart(tmp_path: Path) -> None:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [1000], "data_offsets": [0, 4000]}}).encode()
+    for name, byte in (("first", b"\0"), ("second", b"\1"), ("again", b"\0")):
+        (tmp_path / name).mkdir()
+        content = len(header).to_bytes(8, "little") + header + byte * 4000
+        (tmp_path / name / "model.safetensors").write_bytes(content)
+    first, second, again = (model_identity(tmp_path / name) for name in ("first", "second", "again"))
+    assert first == again
+    assert first != second

@@ -66,6 +66,10 @@ def no_passages_per_retrieval(folder: Path) -> list[str]:
     return ["generate", "loop.k=0", f"run.folder={folder / 'run'}"]
 
 
+def several_greedy_paths(folder: Path) -> list[str]:
+    return ["generate", "generate.paths=3", f"run.folder={folder / 'run'}"]
+
+
 def no_index(folder: Path) -> list[str]:
     questions = write(folder / "q.jsonl", GOOD_QUESTION)
     return [
@@ -106,6 +110,7 @@ CASES: list[tuple[Callable[[Path], list[str]], str]] = [
     (question_without_answer, r"q\.jsonl, line 2.*answer"),
     (folder_without_model, r"config\.json"),
     (no_passages_per_retrieval, r"loop\.k: .* found 0"),
+    (several_greedy_paths, r"generate\.paths above 1 needs teacher\.temperature above 0"),
     (no_index, r"no index in .*run.index.*steper index"),
     (train_without_samples, r"steper generate"),
     (evaluate_without_weights, r"steper train"),

@@ -204,3 +204,7 @@ def test_paths_that_differ_in_the_wording_of_the_answer_alone_are_duplicates():
     how = FORMS["turns-step"]
     assert samples_of(one, how) == samples_of(other, how)
     assert drop_reason(other, {reasoning(one)}) is DropReason.DUPLICATE_PATH
+
+
+def test_a_step_without_text_drops_its_trajectory():
+    assert drop_reason(answered("", "So the answer is: Hee Haw."), set()) is DropReason.EMPTY_RATIONALE
