@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from steper_ray.train.plan import Plan
 
 
-# Forward and backward run on different threads; with an arena each, glibc keeps what the other has freed, and a worker
-# grew to 6 GB over 130 updates of packs of varying length (see also `memory.give_back`).
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "1"}
+# Forward and backward run on different threads; with an arena each, glibc keeps what the other has freed (see also
+# `memory.give_back`). oneDNN keeps 1,024 compiled kernels with their buffers, and every new length of a pack needs a
+# few dozen; 128 cover one pack. Without these settings a worker grew to 6 GB over 130 updates.
+_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
 
 
 @dataclass(frozen=True, slots=True)
