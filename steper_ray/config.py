@@ -102,8 +102,16 @@ class ModelSection(Section):
     """Hugging Face folder with weights and tokenizer."""
     recordings: Path | None = None
     """`replay`: JSONL with `id` and `steps[].rationale`."""
+    scripted_steps: Positive = 3
+    """`scripted`: the step that answers."""
+    scripted_latency_s: float = Field(default=0.0, ge=0)
+    """`scripted`: median time of one completion, seconds; log-normal with a shape of 0.5."""
     engine: Literal["auto", "inprocess", "async"] = "auto"
     """`inprocess`: engine and actor in one process (fastest on CPU); `async`: vLLM's AsyncLLM (GPUs)."""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """Where the engine computes; `auto`: on GPUs, unless vLLM's build for CPUs is installed here."""
+    watchdog_s: float = Field(default=240.0, gt=0)
+    """An engine that has work and completes nothing for this long, in seconds, is ended and started anew."""
     context_tokens: Positive | None = None
     """Most tokens of prompt and completion; empty takes the model's own limit."""
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
@@ -134,17 +142,19 @@ class GenerateSection(Section):
     paths: Positive = 1
     """Reasoning paths per question."""
     actors: Positive = 1
-    """Teacher engines."""
-    in_flight: Positive = 32
-    """Questions in flight per engine."""
+    """Teacher engines; work begins when the first is up."""
+    actors_max: Positive | None = None
+    """Teacher engines at most, where the cluster has room for more; empty: as many as `actors`."""
+    in_flight: Positive | None = None
+    """Questions in flight per engine; empty: as many as the engine's batch and cache have room for."""
     retrievers: Positive = 1
     """Retriever actors."""
     step_timeout_s: float = Field(default=300.0, gt=0)
     """Longest wait for one retrieval or completion, seconds."""
     flush_rows: Positive = 64
-    """Trajectories per Parquet part."""
+    """Trajectories that make a Parquet part, but at most one part per second."""
     flush_s: float = Field(default=30.0, gt=0)
-    """A part is also written when a trajectory comes in and the oldest unwritten one has waited this long, seconds."""
+    """A part is also written when its oldest trajectory has waited this long, seconds."""
     retry_permanent: bool = False
     """Also try questions again that failed for a permanent reason."""
 
@@ -220,9 +230,11 @@ class EvaluateSection(Section):
     limit: Positive | None = None
     """Only the first n questions."""
     actors: Positive = 1
-    """Student engines."""
-    in_flight: Positive = 32
-    """Questions in flight per engine."""
+    """Student engines; work begins when the first is up."""
+    actors_max: Positive | None = None
+    """Student engines at most, where the cluster has room for more; empty: as many as `actors`."""
+    in_flight: Positive | None = None
+    """Questions in flight per engine; empty: as many as the engine's batch and cache have room for."""
     retrievers: Positive = 1
     """Retriever actors."""
     step_timeout_s: float = Field(default=300.0, gt=0)

@@ -40,6 +40,10 @@ class LanguageModel(Protocol):
     def context_tokens(self) -> int | None:
         """Most tokens of prompt and completion together; None where there is no limit."""
 
+    @property
+    def cache_tokens(self) -> int | None:
+        """Tokens whose keys and values the engine can hold at once; None where that is nobody's concern here."""
+
     async def complete(self, request: Request) -> Completion:
         """Write one completion.
 

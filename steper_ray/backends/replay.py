@@ -19,6 +19,11 @@ class ReplayModel:
         """No limit."""
         return None
 
+    @property
+    def cache_tokens(self) -> None:
+        """No cache."""
+        return None
+
     async def complete(self, request: Request) -> Completion:
         """Look the rationale up; `Request.step` counts from 1.
 

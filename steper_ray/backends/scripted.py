@@ -60,6 +60,11 @@ class ScriptedModel:
         """No limit."""
         return None
 
+    @property
+    def cache_tokens(self) -> None:
+        """No cache."""
+        return None
+
     async def complete(self, request: Request) -> Completion:
         """Write what the script says, up to the first stop text; words count as tokens.
 

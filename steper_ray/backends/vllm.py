@@ -1,19 +1,22 @@
 """A language model answered by a vLLM engine of ours."""
 
 import asyncio
-import os
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.vllm_engine import Engine, EngineDied, refusals_translated
+from steper_ray.backends.watchdog import Watchdog, leave
 from steper_ray.config import ModelSection
 from steper_ray.core.types import FailureKind, Usage
 from steper_ray.errors import BackendError
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
+
+logger = logging.getLogger(__name__)
 
 EXIT_GRACE_S = 1.0
 
@@ -23,15 +26,23 @@ class VllmModel:
 
     With `exit_on_engine_death` a dead engine ends the process: the requests in flight fail with kind `engine`, new ones
     wait, and after a second the process exits with 1. A Ray actor is then restarted, and what waited runs again; it
-    would otherwise take every question left in its queue and fail it at once.
+    would otherwise take every question left in its queue and fail it at once. An engine that hangs counts as dead.
     """
 
     def __init__(
-        self, engine: Engine, *, end_of_turn_id: int | None = None, exit_on_engine_death: bool = False
+        self,
+        engine: Engine,
+        *,
+        end_of_turn_id: int | None = None,
+        exit_on_engine_death: bool = False,
+        watchdog_s: float = 240.0,
     ) -> None:
         self._engine = engine
         self._stop_token_ids = [] if end_of_turn_id is None else [end_of_turn_id]
         self._exit_on_engine_death = exit_on_engine_death
+        self._watchdog = Watchdog(watchdog_s, self._give_up) if exit_on_engine_death else None
+        self._calls: set[asyncio.Task[object]] = set()
+        self._hung = False
         self._leaving = False
 
     @classmethod
@@ -56,12 +67,22 @@ class VllmModel:
         from steper_ray.backends.vllm_setup import start_engine
 
         engine = start_engine(section, seed)
-        return cls(engine, end_of_turn_id=end_of_turn_id, exit_on_engine_death=exit_on_engine_death)
+        return cls(
+            engine,
+            end_of_turn_id=end_of_turn_id,
+            exit_on_engine_death=exit_on_engine_death,
+            watchdog_s=section.watchdog_s,
+        )
 
     @property
     def context_tokens(self) -> int:
         """Most tokens of prompt and completion together: `context_tokens` of the section, else the model's limit."""
         return self._engine.context_tokens
+
+    @property
+    def cache_tokens(self) -> int | None:
+        """Tokens that the engine's KV cache holds."""
+        return self._engine.cache_tokens
 
     async def complete(self, request: Request) -> Completion:
         """Write one completion; cancelling the call takes the request out of the engine.
@@ -73,12 +94,29 @@ class VllmModel:
         if self._leaving:
             await asyncio.get_running_loop().create_future()
         started = time.perf_counter()
-        output = await self._generate(request)
+        output = await self._watched(request)
         return _completion(output, seconds=time.perf_counter() - started)
 
     async def close(self) -> None:
         """Free the engine; no request may be in flight."""
         await self._engine.close()
+
+    async def _watched(self, request: Request) -> "RequestOutput":
+        """Generate; once the engine hangs, this call ends with an error instead of waiting for ever."""
+        call = asyncio.current_task()
+        if self._watchdog is None or call is None:
+            return await self._generate(request)
+        self._calls.add(call)
+        try:
+            with self._watchdog.watching():
+                return await self._generate(request)
+        except asyncio.CancelledError:
+            if not self._hung:
+                raise
+            call.uncancel()
+            raise BackendError(FailureKind.ENGINE, "the vLLM engine hung: it completed nothing in time") from None
+        finally:
+            self._calls.discard(call)
 
     async def _generate(self, request: Request) -> "RequestOutput":
         from vllm.inputs import tokens_input
@@ -111,10 +149,18 @@ class VllmModel:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
+    def _give_up(self) -> None:
+        """Called by the watchdog's thread."""
+        logger.error("the vLLM engine hung")
+        self._hung = True
+        self._leave()
+        for call in tuple(self._calls):
+            call.get_loop().call_soon_threadsafe(call.cancel)
+
     def _leave(self) -> None:
         if self._exit_on_engine_death and not self._leaving:
             self._leaving = True
-            timer = threading.Timer(EXIT_GRACE_S, os._exit, (1,))
+            timer = threading.Timer(EXIT_GRACE_S, leave)
             timer.daemon = True
             timer.start()
 

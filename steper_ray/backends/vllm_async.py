@@ -4,7 +4,7 @@ from contextlib import aclosing
 from itertools import count
 from typing import TYPE_CHECKING
 
-from steper_ray.backends.vllm_engine import EngineDied, refusals_translated
+from steper_ray.backends.vllm_engine import EngineDied, cache_tokens_of, refusals_translated
 from steper_ray.core.types import FailureKind
 from steper_ray.errors import BackendError
 
@@ -26,6 +26,11 @@ class AsyncEngine:
         """Most tokens of prompt and completion together."""
         limit: int = self._engine.model_config.max_model_len
         return limit
+
+    @property
+    def cache_tokens(self) -> int | None:
+        """Tokens that the KV cache holds."""
+        return cache_tokens_of(self._engine.vllm_config)
 
     async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
         """Compute one request; see `Engine.generate`."""

@@ -9,6 +9,7 @@ from steper_ray.errors import BackendError
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
+    from vllm.config import VllmConfig
     from vllm.inputs import TokensInput
 
 
@@ -23,6 +24,10 @@ class Engine(Protocol):
     def context_tokens(self) -> int:
         """Most tokens of prompt and completion together."""
 
+    @property
+    def cache_tokens(self) -> int | None:
+        """Tokens that the KV cache holds; None where vLLM does not say."""
+
     async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
         """Compute one request; cancelling the call takes it out of the engine.
 
@@ -33,6 +38,12 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Stop the engine and free its memory."""
+
+
+def cache_tokens_of(config: "VllmConfig") -> int | None:
+    """Tokens that the KV cache of a running engine holds."""
+    blocks: int | None = config.cache_config.num_gpu_blocks
+    return blocks * config.cache_config.block_size if blocks else None
 
 
 @contextmanager

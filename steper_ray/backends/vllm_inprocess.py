@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
-from steper_ray.backends.vllm_engine import EngineDied, refusals_translated
+from steper_ray.backends.vllm_engine import EngineDied, cache_tokens_of, refusals_translated
 from steper_ray.errors import BackendError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class InprocessEngine:
     def __init__(self, engine: "LLMEngine") -> None:
         self._engine = engine
         self._context_tokens: int = engine.model_config.max_model_len
+        self._cache_tokens = cache_tokens_of(engine.vllm_config)
         self._inbox: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._waiting: dict[str, Future[RequestOutput]] = {}
         self._numbers = count()
@@ -41,6 +42,11 @@ class InprocessEngine:
     def context_tokens(self) -> int:
         """Most tokens of prompt and completion together."""
         return self._context_tokens
+
+    @property
+    def cache_tokens(self) -> int | None:
+        """Tokens that the KV cache holds."""
+        return self._cache_tokens
 
     async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
         """Compute one request; see `Engine.generate`."""

@@ -96,7 +96,9 @@ def query(trajectory: Trajectory, how: LoopSettings) -> str:
     return rationale if how.query_form is QueryForm.RATIONALE else f"{question} {rationale}"
 
 
-def fold_passages(state: LoopState, found: Sequence[Passage], how: LoopSettings) -> LoopState:
+def fold_passages(
+    state: LoopState, found: Sequence[Passage], how: LoopSettings, search_seconds: float = 0.0
+) -> LoopState:
     """Begin a step with the passages found: those already shown are left out, without backfill, up to the cap."""
     trajectory = state.trajectory
     seen = {passage.id for step in trajectory.steps for passage in step.passages}
@@ -106,7 +108,7 @@ def fold_passages(state: LoopState, found: Sequence[Passage], how: LoopSettings)
         if passage.id not in seen:
             new.setdefault(passage.id, passage)
     shown = tuple(new.values())[:room]
-    step = Step(query(trajectory, how), tuple(passage.id for passage in found), shown)
+    step = Step(query(trajectory, how), tuple(passage.id for passage in found), shown, search_seconds=search_seconds)
     return LoopState(trajectory, step)
 
 

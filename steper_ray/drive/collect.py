@@ -1,6 +1,7 @@
 """Many questions through the loop into Parquet: what is done stays done, failures are recorded, counts add up."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import Question
 from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_row, question_row
 from steper_ray.drive.cluster import connect
-from steper_ray.drive.job import Failure, LoopJob
-from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger, text_hash
-from steper_ray.drive.progress import LoopProgress, LoopStats
+from steper_ray.drive.job import LoopJob
+from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger
+from steper_ray.drive.lock import sole_writer
+from steper_ray.drive.progress import LoopProgress
+from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.writer import PartWriter, write_parquet
 
 WORK_FILE = "work.parquet"
@@ -36,7 +39,7 @@ class Collection:
 
     def keys(self, questions: Sequence[Question]) -> list[Key]:
         """What is asked for: every question once per path."""
-        return [(question.id, path) for path in range(self.paths) for question in questions]
+        return [(question.id, path) for question in questions for path in range(self.paths)]
 
     @property
     def trajectories(self) -> Path:
@@ -53,54 +56,53 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
     """Drive all questions that are not finished yet and write what comes out.
 
     Raises:
-        RunFolderError: a finished question has another text now.
-        PhaseFailed: engines or retrievers do not start, or Ray gave up.
+        RunFolderError: a finished question has another text now, or another process writes into the folder.
+        PhaseFailed: engines or retrievers do not start, one died again and again, or the disk is full.
     """
-    ledger = read_ledger(into.trajectories, into.failures)
-    check_texts(ledger, questions, into.paths, into.folder)
-    by_id = {question.id: question for question in questions}
-    left = ledger.left(into.keys(questions), retry_permanent=into.retry_permanent)
-    stats = LoopStats()
-    if not left:
-        return stats
-    work = into.folder.absolute() / WORK_FILE
-    write_parquet(work, pa.Table.from_pylist([question_row(by_id[name], path) for name, path in left], QUESTIONS))
-    connect(ray)
-    _run(work, len(left), by_id, job, into, ledger, stats)
-    work.unlink()
+    with sole_writer(into.folder):
+        ledger = read_ledger(into.trajectories, into.failures)
+        check_texts(ledger, questions, into.paths, into.folder)
+        left = ledger.left(questions, into.paths, retry_permanent=into.retry_permanent)
+        stats = LoopStats(asked=len(questions) * into.paths, left=len(left))
+        if left:
+            with _work_file(left, job, into) as work:
+                connect(ray)
+                _run(work, job, into, ledger, stats)
     return stats
 
 
 def counts(questions: Sequence[Question], into: Collection) -> dict[str, Any]:
     """How many (question, path) are finished, failed by kind, and not started; adds up to `asked`."""
     ledger = read_ledger(into.trajectories, into.failures)
-    keys = into.keys(questions)
+    ids = [question.id for question in questions]
+    finished = sum(int(ledger.finished(ids, path).sum()) for path in range(into.paths))
+    asked = {*ids}
     failed: dict[str, int] = {}
-    for key in keys:
-        if key in ledger.failed:
-            kind = ledger.failed[key][0].value
-            failed[kind] = failed.get(kind, 0) + 1
-    finished = sum(key in ledger.finished for key in keys)
-    not_started = len(keys) - finished - sum(failed.values())
+    for (name, path), (kind, _) in ledger.failed.items():
+        if name in asked and path < into.paths:
+            failed[kind.value] = failed.get(kind.value, 0) + 1
+    keys = len(ids) * into.paths
     return {
-        "questions": len(questions),
+        "questions": len(ids),
         "paths": into.paths,
-        "asked": len(keys),
+        "asked": keys,
         "finished": finished,
         "failed": failed,
-        "not_started": not_started,
+        "not_started": keys - finished - sum(failed.values()),
     }
 
 
-def _run(
-    work: Path,
-    total: int,
-    by_id: dict[str, Question],
-    job: LoopJob,
-    into: Collection,
-    ledger: Ledger,
-    stats: LoopStats,
-) -> None:
+@contextmanager
+def _work_file(left: Sequence[tuple[Question, int]], job: LoopJob, into: Collection) -> Iterator[Path]:
+    """What is left to do, one row group per lease; kept after an error, where it harms nobody."""
+    work = into.folder.absolute() / WORK_FILE
+    rows = [question_row(question, path) for question, path in left]
+    write_parquet(work, pa.Table.from_pylist(rows, QUESTIONS), row_group_rows=job.lease_rows(len(left)))
+    yield work
+    work.unlink()
+
+
+def _run(work: Path, job: LoopJob, into: Collection, ledger: Ledger, stats: LoopStats) -> None:
     from steper_ray.drive.pipeline import run_work
 
     provenance = {"model": into.model_name, "prompt_version": PROMPT_VERSION, "fingerprint": into.fingerprint}
@@ -108,18 +110,17 @@ def _run(
     with (
         PartWriter(into.trajectories, TRAJECTORIES, rows=rows, seconds=seconds) as trajectories,
         PartWriter(into.failures, FAILURES, rows=rows, seconds=seconds) as failures,
-        LoopProgress(into.title, total, stats) as progress,
+        LoopProgress(into.title, stats) as progress,
     ):
-        for result in run_work(work, job):
-            if isinstance(result, Failure):
-                stats.failed[result.kind] += 1
-                failures.add(_failure_row(result, by_id[result.question_id], ledger))
-            else:
-                stats.add(result)
-                trajectories.add({**result, **provenance, "text_hash": text_hash(by_id[result["question_id"]])})
-            progress.advance()
-
-
-def _failure_row(failure: Failure, question: Question, ledger: Ledger) -> dict[str, Any]:
-    attempt = ledger.attempt((failure.question_id, failure.path))
-    return failure_row(failure.question_id, failure.path, text_hash(question), attempt, failure.kind, failure.message)
+        for lease in run_work(work, job):
+            for row in lease.trajectories:
+                stats.add(row)
+                trajectories.add({**row, **provenance})
+            for failure in lease.failures:
+                stats.failed[failure.kind] += 1
+                attempt = ledger.attempt((failure.question_id, failure.path))
+                failures.add(failure_row(failure, attempt))
+            stats.loads.append(lease.load)
+            progress.show()
+        trajectories.flush()
+        stats.writing_s = trajectories.writing_s

@@ -1,6 +1,7 @@
 """The asynchronous driver of the loop: it does what the core's loop decides, and tells what happens."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -95,8 +96,10 @@ class LoopDriver:
             match action:
                 case Retrieve(query):
                     yield StepStarted(len(state.trajectory.steps) + 1, query)
+                    started = time.perf_counter()
                     found = await self._in_time(self.retriever.search(query, self.how.k), "retrieval")
-                    state = self._fitted(fold_passages(state, found, self.how))
+                    seconds = time.perf_counter() - started
+                    state = self._fitted(fold_passages(state, found, self.how, seconds))
                     assert state.pending is not None
                     yield PassagesFound(len(state.trajectory.steps) + 1, state.pending)
                 case Write():

@@ -1,41 +1,15 @@
 """What a run of the loop over many questions needs to know; crosses processes as it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from steper_ray.backends.interfaces import LanguageModel
 from steper_ray.config import ModelSection
 from steper_ray.core.chat import ChatFormat, load_chat_format
-from steper_ray.core.types import FailureKind, LoopSettings, Trajectory
+from steper_ray.core.types import LoopSettings, Trajectory
+from steper_ray.drive.load import most_in_flight
 from steper_ray.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class LoopJob:
-    """The loop, who answers, and how many at once."""
-
-    how: LoopSettings
-    model: ModelSection
-    index: Path
-    demonstrations: tuple[Trajectory, ...]
-    force_answer: bool
-    step_timeout_s: float
-    actors: int
-    in_flight: int
-    retrievers: int
-    seed: int
-    threads: int
-    """Threads of one engine on CPU."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A question and path that could not be finished."""
-
-    question_id: str
-    path: int
-    kind: FailureKind
-    message: str
 
 
 def check_model(section: ModelSection, role: str) -> None:
@@ -84,6 +58,51 @@ def load_model(section: ModelSection, seed: int, chat: ChatFormat | None) -> Lan
             assert section.recordings is not None
             return ReplayModel(read_chains(section.recordings))
         case "scripted":
-            from steper_ray.backends.scripted import ScriptedModel
+            from steper_ray.backends.scripted import ScriptedModel, answer_after, log_normal_latency
 
-            return ScriptedModel()
+            latency = log_normal_latency(section.scripted_latency_s, _LATENCY_SHAPE, seed=0)
+            return ScriptedModel(answer_after(section.scripted_steps), latency=latency)
+
+
+ModelLoader = Callable[[ModelSection, int, ChatFormat | None], LanguageModel]
+"""Loads whoever fills a role, in the current process: section, seed, chat format."""
+
+_LATENCY_SHAPE = 0.5
+_MOST_PER_LEASE = 16
+_LEASES_PER_ENGINE = 12
+"""At least so many, so that the engines finish at about the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopJob:
+    """The loop, who answers, and how many at once."""
+
+    how: LoopSettings
+    model: ModelSection
+    index: Path
+    demonstrations: tuple[Trajectory, ...]
+    force_answer: bool
+    step_timeout_s: float
+    actors: int
+    actors_max: int
+    in_flight: int | None
+    """Questions in flight per engine; None: as many as the engine has room for."""
+    retrievers: int
+    seed: int
+    threads: int
+    """Threads of one engine on CPU."""
+    load: ModelLoader = load_model
+
+    @property
+    def most_in_flight(self) -> int:
+        """The most questions in flight per engine."""
+        return self.in_flight or most_in_flight(self.model.max_batch)
+
+    def lease_rows(self, questions: int) -> int:
+        """Questions per lease: few, so that a death costs little; several, since each lease costs Ray time."""
+        share = questions // (self.actors_max * _LEASES_PER_ENGINE)
+        return max(1, min(_MOST_PER_LEASE, self.most_in_flight // 4, share))
+
+    def open_leases(self, rows: int) -> int:
+        """Leases of so many questions each that an engine needs to be full, and two in reserve."""
+        return -(-self.most_in_flight // rows) + 2

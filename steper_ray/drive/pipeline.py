@@ -1,77 +1,93 @@
-"""The pipeline that generate and evaluate share: Ray Data streams work through engines and yields what comes out."""
+"""The pipeline that generate and evaluate share: Ray Data streams leases of work through engines."""
 
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy, DataContext
 
-from steper_ray.core.types import FailureKind
-from steper_ray.drive.job import Failure, LoopJob
-from steper_ray.drive.retrieval import start_retrievers
+from steper_ray.core.types import Failure, FailureKind
+from steper_ray.drive.cluster import engine_gpus
+from steper_ray.drive.foreman import start_foreman
+from steper_ray.drive.job import LoopJob
+from steper_ray.drive.load import Load
+from steper_ray.drive.retrieval import RetrieverHandle, start_retrievers
 from steper_ray.drive.worker import LoopWorker
 from steper_ray.errors import BackendError, PhaseFailed
 
 _QUIET = ("ray.data", "ray.train", "ray.serve")
 
 
-def run_work(work: Path, job: LoopJob) -> Iterator[dict[str, Any] | Failure]:
-    """Drive every row of a Parquet file of work, yielding results as they finish, in no order.
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What came out of one lease."""
+
+    trajectories: list[dict[str, Any]]
+    """Rows of `data.schemas.TRAJECTORIES` less `model`, `prompt_version` and `fingerprint`."""
+    failures: list[Failure]
+    load: Load
+
+
+def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
+    """Drive a file of work, yielding leases as they are finished, in no order.
 
     Args:
-        work: a file of `data.schemas.QUESTIONS`.
+        work: Parquet with rows of `data.schemas.QUESTIONS`; each row group is one lease.
         job: the loop and who answers.
 
-    Yields:
-        A row of `data.schemas.TRAJECTORIES` less its provenance, or a Failure.
-
     Raises:
-        PhaseFailed: the engines or retrievers do not start, or Ray gave up.
+        PhaseFailed: the engines or retrievers do not start, one died again and again, or Ray gave up.
     """
     quieten()
     try:
         retrievers = start_retrievers(job.index, job.retrievers)
     except BackendError as error:
         raise PhaseFailed(str(error)) from error
+    foreman = start_foreman()
     try:
-        for row in _dataset(work, job, retrievers).iter_rows():
-            result = json.loads(row["result"])
-            if "trajectory" in result:
-                yield result["trajectory"]
-            else:
-                failure = result["failure"]
-                yield Failure(**{**failure, "kind": FailureKind(failure["kind"])})
+        for row in _dataset(work, job, retrievers, foreman).iter_rows():
+            yield _lease(json.loads(row["lease"]))
     except ray.exceptions.RayError as error:
-        raise PhaseFailed(f"Ray gave up: {_cause(error)}; run the same command again to continue") from error
+        reason = ray.get(foreman.why_stopped.remote()) or f"Ray gave up: {_cause(error)}"
+        raise PhaseFailed(f"{reason}. What is finished is kept; the same command continues") from error
     finally:
-        for actor in retrievers:
+        for actor in [foreman, *(handle.actor for handle in retrievers)]:
             ray.kill(actor)
 
 
-def _dataset(work: Path, job: LoopJob, retrievers: list[Any]) -> ray.data.Dataset:
-    # One row per block: results leave per block, and a slow question would hold its block-mates.
-    questions = ray.data.read_parquet(str(work)).repartition(target_num_rows_per_block=1)
-    worker: Any = LoopWorker  # Ray's annotation leaves out classes whose calls are coroutines
-    return questions.map(
-        worker,
-        fn_constructor_args=(job, retrievers),
-        compute=ActorPoolStrategy(
-            size=job.actors,
-            max_tasks_in_flight_per_actor=2 * job.in_flight,
-            max_concurrent_calls_per_actor=job.in_flight,
-        ),
-        num_cpus=1,
-        num_gpus=_gpus(job),
+def _lease(values: dict[str, Any]) -> Lease:
+    results = values["results"]
+    failures = [result["failure"] for result in results if "failure" in result]
+    return Lease(
+        trajectories=[result["trajectory"] for result in results if "trajectory" in result],
+        failures=[Failure(**{**failure, "kind": FailureKind(failure["kind"])}) for failure in failures],
+        load=Load(**values["load"]),
     )
 
 
-def _gpus(job: LoopJob) -> int:
-    """GPUs of one engine; none for roles without an engine, and none on a cluster without GPUs."""
-    needed = job.model.backend == "vllm" and ray.cluster_resources().get("GPU", 0) > 0
-    return job.model.tensor_parallel_size if needed else 0
+def _dataset(work: Path, job: LoopJob, retrievers: list[RetrieverHandle], foreman: Any) -> ray.data.Dataset:
+    metadata = pq.read_metadata(work)
+    leases = metadata.num_row_groups
+    worker: Any = LoopWorker  # Ray's annotation leaves out classes whose calls are coroutines
+    open_leases = job.open_leases(metadata.row_group(0).num_rows)
+    # One lease number per block: results leave per block, and a slow lease would hold its block-mates.
+    return ray.data.range(leases, override_num_blocks=leases).map(
+        worker,
+        fn_constructor_args=(job, work, retrievers, foreman),
+        compute=ActorPoolStrategy(
+            min_size=job.actors,
+            max_size=job.actors_max,
+            max_tasks_in_flight_per_actor=open_leases + 2,
+            max_concurrent_calls_per_actor=open_leases,
+        ),
+        num_cpus=1,
+        num_gpus=engine_gpus(job.model),
+    )
 
 
 def quieten() -> None:

@@ -10,6 +10,7 @@ from steper_ray.data.demonstrations import read_demonstrations
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
 from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.errors import ConfigError
 
 
 class Crew(Protocol):
@@ -20,8 +21,12 @@ class Crew(Protocol):
         """Engines."""
 
     @property
-    def in_flight(self) -> int:
-        """Questions in flight per engine."""
+    def actors_max(self) -> int | None:
+        """Engines at most; None: as many as `actors`."""
+
+    @property
+    def in_flight(self) -> int | None:
+        """Questions in flight per engine; None: as many as the engine has room for."""
 
     @property
     def retrievers(self) -> int:
@@ -62,9 +67,16 @@ def prepare(
         force_answer=force_answer,
         step_timeout_s=crew.step_timeout_s,
         actors=crew.actors,
+        actors_max=_most_actors(crew),
         in_flight=crew.in_flight,
         retrievers=crew.retrievers,
         seed=seed,
         threads=threads_per_engine(crew.actors),
     )
     return job, {**parts, "force_answer": force_answer}
+
+
+def _most_actors(crew: Crew) -> int:
+    if crew.actors_max is not None and crew.actors_max < crew.actors:
+        raise ConfigError(f"actors_max must be at least actors, found {crew.actors_max} and {crew.actors}")
+    return crew.actors_max or crew.actors

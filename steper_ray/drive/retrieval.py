@@ -1,7 +1,9 @@
 """The retriever as Ray actors, each with a JVM of its own, and the client that the loop's driver awaits."""
 
+import asyncio
 import itertools
-from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import ray
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError
 
-_CACHED_QUERIES = 50_000
+_MOST_PER_CALL = 64
 
 
 class RetrieverActor:
@@ -21,52 +23,103 @@ class RetrieverActor:
 
         self._index = LuceneIndex.open(folder)
 
-    def search(self, query: str, k: int) -> tuple[Passage, ...]:
-        """The k best passages."""
-        return self._index.search(query, k)
+    def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
+        """The k best passages of each query."""
+        if len(queries) == 1:
+            return [self._index.search(queries[0], k)]
+        return self._index.search_many(queries, k)
 
-    def ready(self) -> bool:
-        """True once the index is open."""
-        return True
+    def node(self) -> str:
+        """Id of the node it runs on; answers once the index is open."""
+        return str(ray.get_runtime_context().get_node_id())
 
 
-def start_retrievers(folder: Path, count: int) -> list[Any]:
-    """Start retriever actors and wait until their index is open.
+@dataclass(frozen=True, slots=True)
+class RetrieverHandle:
+    """A retriever actor and the node it started on."""
+
+    actor: Any
+    node: str
+
+
+def start_retrievers(folder: Path, count: int) -> list[RetrieverHandle]:
+    """Start retriever actors, spread over the nodes, and wait until their index is open.
 
     Raises:
         BackendError: an index could not be opened.
     """
-    remote: Any = ray.remote(num_cpus=0.5, max_restarts=-1, max_task_retries=3)(RetrieverActor)
+    remote: Any = ray.remote(num_cpus=0.5, max_restarts=-1, max_task_retries=3, scheduling_strategy="SPREAD")(
+        RetrieverActor
+    )
     actors = [remote.remote(folder) for _ in range(count)]
     try:
-        ray.get([actor.ready.remote() for actor in actors])
+        nodes = ray.get([actor.node.remote() for actor in actors])
     except ray.exceptions.RayError as error:
         raise BackendError(FailureKind.RETRIEVER, f"the retriever did not start: {error}") from error
-    return actors
+    return [RetrieverHandle(actor, node) for actor, node in zip(actors, nodes, strict=True)]
 
 
 class RetrieverClient:
-    """A `Retriever` that asks the actors in turn and remembers what it was told."""
+    """A `Retriever` that asks the actors of its own node, or of any where its node has none.
 
-    def __init__(self, actors: list[Any]) -> None:
-        self._next = itertools.cycle(actors)
-        self._cache: OrderedDict[tuple[str, int], tuple[Passage, ...]] = OrderedDict()
+    One call per actor is under way at a time; queries that come in meanwhile travel together in the next.
+    """
+
+    def __init__(self, handles: Sequence[RetrieverHandle], node: str) -> None:
+        near = [handle.actor for handle in handles if handle.node == node]
+        self._actors = near or [handle.actor for handle in handles]
+        self._free = list(self._actors)
+        self._others = itertools.cycle(handle.actor for handle in handles)
+        self._waiting: list[tuple[str, int, asyncio.Future[tuple[Passage, ...]]]] = []
+        self._calls: set[asyncio.Task[None]] = set()
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:
-        """The k best passages, from memory where the same query was asked before.
+        """The k best passages.
 
         Raises:
-            BackendError: kind `retriever`, when the actor died and did not come back.
+            BackendError: kind `retriever`, when no actor answered.
         """
-        key = (query, k)
-        if key in self._cache:
-            self._cache.move_to_end(key)
-            return self._cache[key]
+        answer: asyncio.Future[tuple[Passage, ...]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((query, k, answer))
+        self._send()
+        return await answer
+
+    def _send(self) -> None:
+        while self._free and self._waiting:
+            k = self._waiting[0][1]
+            batch = [entry for entry in self._waiting if entry[1] == k][:_MOST_PER_CALL]
+            taken = set(map(id, batch))
+            self._waiting = [entry for entry in self._waiting if id(entry) not in taken]
+            call = asyncio.get_running_loop().create_task(self._call(self._free.pop(), batch, k))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+
+    async def _call(
+        self, actor: Any, batch: list[tuple[str, int, "asyncio.Future[tuple[Passage, ...]]"]], k: int
+    ) -> None:
         try:
-            found: tuple[Passage, ...] = await next(self._next).search.remote(query, k)
+            found = await self._ask(actor, [query for query, _, _ in batch], k)
+        except BackendError as error:
+            for _, _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+        else:
+            for (_, _, answer), passages in zip(batch, found, strict=True):
+                if not answer.done():
+                    answer.set_result(passages)
+        finally:
+            self._free.append(actor)
+            self._send()
+
+    async def _ask(self, actor: Any, queries: list[str], k: int) -> list[tuple[Passage, ...]]:
+        """Ray brings a dead actor back and asks it again; where it cannot, another one is asked once."""
+        try:
+            found: list[tuple[Passage, ...]] = await actor.search_many.remote(queries, k)
+        except ray.exceptions.RayActorError:
+            try:
+                found = await next(self._others).search_many.remote(queries, k)
+            except ray.exceptions.RayError as error:
+                raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
         except ray.exceptions.RayError as error:
             raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
-        self._cache[key] = found
-        if len(self._cache) > _CACHED_QUERIES:
-            self._cache.popitem(last=False)
         return found

@@ -1,55 +1,100 @@
 """The Ray Data actor that drives the loop: one engine, many questions on one event loop."""
 
+import asyncio
 import json
 import os
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
+import ray
 
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.job import LoopJob, load_chat, load_model
-from steper_ray.drive.retrieval import RetrieverClient
-from steper_ray.errors import BackendError, ConfigError, SteperError
+from steper_ray.drive.foreman import Start
+from steper_ray.drive.job import LoopJob, load_chat
+from steper_ray.drive.ledger import text_hash
+from steper_ray.drive.load import LoadMeter, Room
+from steper_ray.drive.meters import Meters
+from steper_ray.drive.query_cache import QueryCache
+from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
+from steper_ray.drive.slots import Slots
+from steper_ray.errors import BackendError, ConfigError, PhaseFailed
 
 
 class LoopWorker:
-    """Turns a row of work into a finished trajectory or a failure, never into an exception of the whole job."""
+    """Turns leases of work into finished trajectories and failures, never into an exception of the whole job.
 
-    def __init__(self, job: LoopJob, retrievers: list[Any]) -> None:
+    A lease is a row group of the file of work. Several are open at once, so that the engine always has questions.
+    """
+
+    def __init__(self, job: LoopJob, work: Path, retrievers: list[RetrieverHandle], foreman: Any) -> None:
         # Ray sets this to the actor's logical CPUs; torch and vLLM read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(job.threads)
+        here = ray.get_runtime_context()
+        self._foreman, self._name = foreman, str(here.get_actor_id())
+        start: Start = ray.get(foreman.begin.remote(self._name))
+        if start.stop:
+            raise PhaseFailed(start.stop)
         chat = load_chat(job.model, job.how)
+        self._model = LoadMeter(job.load(job.model, engine_seed(job.seed, start), chat))
         self._driver = LoopDriver(
             how=job.how,
-            model=load_model(job.model, job.seed, chat),
-            retriever=RetrieverClient(retrievers),
+            model=self._model,
+            retriever=QueryCache(RetrieverClient(retrievers, here.get_node_id())),
             chat=chat,
             demonstrations=job.demonstrations,
             force_answer=job.force_answer,
             temperature=job.model.temperature,
             step_timeout_s=job.step_timeout_s,
         )
+        self._work = pq.ParquetFile(work)
+        self._slots = Slots(job.most_in_flight)
+        self._room = None if job.in_flight else Room(job.most_in_flight, self._model.cache_tokens)
+        self._batch = job.model.max_batch
+        self._meters = Meters()
 
     async def __call__(self, row: dict[str, Any]) -> dict[str, str]:
-        """Drive one question.
+        """Drive the questions of one lease.
 
         Args:
-            row: a row of `data.schemas.QUESTIONS`.
+            row: `id`, the number of a row group of the file of work.
 
         Returns:
-            `result`: the row of `TRAJECTORIES` less its provenance, or the failure, as JSON: nested lists that are
-            empty in a whole block would lose their Arrow type.
+            `lease`: JSON with `results`, one per question (the row of `TRAJECTORIES` less its provenance, or the
+            failure), and `load`. Not Arrow: nested lists that are empty in a whole block would lose their type.
         """
-        question, path = question_of(row), int(row["path"])
-        try:
-            trajectory = await self._driver.run(question, path)
-        except BackendError as error:
-            return _failure(question, path, error.kind, error)
-        except ConfigError as error:  # a template that takes most dialogues may break on one odd rationale
-            return _failure(question, path, FailureKind.REFUSED, error)
-        return {"result": json.dumps({"trajectory": trajectory_row(trajectory, {})})}
+        rows = self._work.read_row_group(int(row["id"])).to_pylist()
+        results = await asyncio.gather(*(self._drive(question_of(row), int(row["path"])) for row in rows))
+        self._foreman.progress.remote(self._name)
+        load = self._model.take(min(self._batch, self._slots.size))
+        self._meters.load(load)
+        return {"lease": json.dumps({"results": results, "load": asdict(load)})}
+
+    async def _drive(self, question: Question, path: int) -> dict[str, Any]:
+        async with self._slots:
+            self._model.counting = self._slots.full
+            try:
+                trajectory = await self._driver.run(question, path)
+            except BackendError as error:
+                if error.kind == FailureKind.ENGINE:
+                    self._foreman.note.remote(self._name, f"{error} (question {question.id!r})")
+                return self._failure(question, path, FailureKind(error.kind), str(error))
+            except ConfigError as error:  # a template that takes most dialogues may break on one odd rationale
+                return self._failure(question, path, FailureKind.REFUSED, str(error))
+        if self._room:
+            self._slots.resize(self._room.size_after(trajectory))
+        self._meters.finished(trajectory)
+        return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)})}
+
+    def _failure(self, question: Question, path: int, kind: FailureKind, message: str) -> dict[str, Any]:
+        self._meters.failed(kind)
+        failure = {"question_id": question.id, "path": path, "text_hash": text_hash(question)}
+        return {"failure": {**failure, "kind": kind.value, "message": message}}
 
 
-def _failure(question: Question, path: int, kind: str, error: SteperError) -> dict[str, str]:
-    failure = {"question_id": question.id, "path": path, "kind": kind, "message": str(error)}
-    return {"result": json.dumps({"failure": failure})}
+def engine_seed(run_seed: int, start: Start) -> int:
+    """The seed of an engine: engines differ from each other, and a restarted one from what it was before."""
+    return (run_seed * 1_000_003 + start.number * 1_009 + start.restarts) % 2**31

@@ -9,7 +9,7 @@ from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.prepare import checked, prepare
-from steper_ray.drive.progress import LoopStats
+from steper_ray.drive.stats import LoopStats
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.generate.samples import SampleCounts, write_samples
 from steper_ray.runs import Manifest, open_folder, write_manifest

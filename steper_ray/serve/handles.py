@@ -84,6 +84,11 @@ class HandleModel:
         assert self._connected, "connect() comes first"
         return self._context_tokens
 
+    @property
+    def cache_tokens(self) -> None:
+        """The engine's replica queues by itself."""
+        return None
+
     async def complete(self, request: Request) -> Completion:
         """Write one completion; see `LanguageModel.complete`."""
         completion: Completion = await call_again(self._handle.complete, request, kind=FailureKind.ENGINE)

@@ -30,6 +30,7 @@ class Silent:
     """A model that never answers."""
 
     context_tokens = None
+    cache_tokens = None
 
     async def complete(self, request: Request) -> Completion:
         await asyncio.sleep(3600)

@@ -1,12 +1,15 @@
 """What is written stays readable, and what is done is not done again."""
 
+import resource
+import secrets
+import time
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from steper_ray.core.types import FailureKind, Question, Step, StopReason, Trajectory
+from steper_ray.core.types import Failure, FailureKind, Question, Step, StopReason, Trajectory
 from steper_ray.data.schemas import (
     FAILURES,
     TRAJECTORIES,
@@ -18,7 +21,7 @@ from steper_ray.data.schemas import (
 )
 from steper_ray.drive.ledger import check_texts, read_ledger, text_hash
 from steper_ray.drive.writer import PartWriter
-from steper_ray.errors import InputError, RunFolderError
+from steper_ray.errors import InputError, PhaseFailed, RunFolderError
 
 QUESTION = Question("q1", "Who?", ("Hee Haw",))
 FINISHED = Trajectory(
@@ -48,16 +51,43 @@ def test_a_trajectory_comes_back_as_it_was_written_even_with_empty_lists(tmp_pat
 
 def test_parts_are_flushed_by_rows_and_at_the_end(tmp_path: Path) -> None:
     with PartWriter(tmp_path, FAILURES, rows=2, seconds=60) as writer:
-        for number in range(5):
-            writer.add(failure_row(f"q{number}", 0, "h", 1, FailureKind.TIMEOUT, "late"))
-        assert sum(pq.read_metadata(part).num_rows for part in part_files(tmp_path)) == 4
-    assert sum(pq.read_metadata(part).num_rows for part in part_files(tmp_path)) == 5
+        for number in range(3):
+            writer.add(failure_row(Failure(f"q{number}", 0, "h", FailureKind.TIMEOUT, "late"), 1))
+        assert sum(pq.read_metadata(part).num_rows for part in part_files(tmp_path)) == 2
+    assert sum(pq.read_metadata(part).num_rows for part in part_files(tmp_path)) == 3
 
 
-def test_parts_are_flushed_by_time(tmp_path: Path) -> None:
-    with PartWriter(tmp_path, FAILURES, rows=100, seconds=0) as writer:
-        writer.add(failure_row("q", 0, "h", 1, FailureKind.TIMEOUT, "late"))
+def test_a_waiting_row_is_written_when_its_time_has_come_even_if_no_other_follows(tmp_path: Path) -> None:
+    with PartWriter(tmp_path, FAILURES, rows=100, seconds=0.05) as writer:
+        writer.add(failure_row(Failure("q", 0, "h", FailureKind.TIMEOUT, "late"), 1))
+        patience = time.monotonic() + 20
+        while not part_files(tmp_path) and time.monotonic() < patience:
+            time.sleep(0.02)
         assert len(part_files(tmp_path)) == 1
+
+
+def test_at_a_high_rate_parts_grow_instead_of_becoming_many(tmp_path: Path) -> None:
+    with PartWriter(tmp_path, FAILURES, rows=2, seconds=60) as writer:
+        for number in range(7):
+            writer.add(failure_row(Failure(f"q{number}", 0, "h", FailureKind.TIMEOUT, "late"), 1))
+    assert [pq.read_metadata(part).num_rows for part in part_files(tmp_path)] == [2, 5]
+
+
+def test_a_disk_that_takes_no_more_ends_the_run_and_keeps_what_is_written(tmp_path: Path) -> None:
+    row = failure_row(Failure("q", 0, "h", FailureKind.TIMEOUT, "late"), 1)
+    with PartWriter(tmp_path, FAILURES, rows=1, seconds=60) as writer:
+        writer.add(row)
+    noise = {**row, "message": secrets.token_hex(100_000)}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(PhaseFailed, match="cannot write to .* the same command continues"):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+            with PartWriter(tmp_path, FAILURES, rows=1, seconds=60) as writer:
+                writer.add(noise)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [found["message"] for found in read_rows(tmp_path, FAILURES)] == ["late"]
+    assert not list(tmp_path.glob(".*.tmp"))
 
 
 def test_what_an_interrupted_write_left_is_not_read_and_goes_away(tmp_path: Path) -> None:
@@ -71,23 +101,24 @@ def test_what_an_interrupted_write_left_is_not_read_and_goes_away(tmp_path: Path
 def test_transient_failures_are_tried_again_and_permanent_ones_only_when_asked(tmp_path: Path) -> None:
     write_failures(
         tmp_path / "failures",
-        failure_row("late", 0, "h", 1, FailureKind.TIMEOUT, "late"),
-        failure_row("long", 0, "h", 1, FailureKind.PROMPT_TOO_LONG, "long"),
+        failure_row(Failure("late", 0, "h", FailureKind.TIMEOUT, "late"), 1),
+        failure_row(Failure("long", 0, "h", FailureKind.PROMPT_TOO_LONG, "long"), 1),
     )
     ledger = read_ledger(tmp_path / "trajectories", tmp_path / "failures")
-    work = [("late", 0), ("long", 0), ("new", 0)]
-    assert ledger.left(work, retry_permanent=False) == [("late", 0), ("new", 0)]
-    assert ledger.left(work, retry_permanent=True) == work
+    late, long, new = (Question(name, "Who?") for name in ("late", "long", "new"))
+    assert ledger.left([late, long, new], 1, retry_permanent=False) == [(late, 0), (new, 0)]
+    assert ledger.left([late, long, new], 1, retry_permanent=True) == [(late, 0), (long, 0), (new, 0)]
     assert ledger.attempt(("late", 0)) == 2
     assert ledger.attempt(("new", 0)) == 1
 
 
 def test_a_failure_followed_by_success_is_finished(tmp_path: Path) -> None:
-    write_failures(tmp_path / "failures", failure_row("q1", 0, "h", 1, FailureKind.ENGINE, "died"))
+    write_failures(tmp_path / "failures", failure_row(Failure("q1", 0, "h", FailureKind.ENGINE, "died"), 1))
     write_finished(tmp_path / "trajectories")
     ledger = read_ledger(tmp_path / "trajectories", tmp_path / "failures")
     assert ledger.failed == {}
-    assert ledger.left([("q1", 0)], retry_permanent=True) == []
+    assert ledger.left([QUESTION], 1, retry_permanent=True) == []
+    assert ledger.left([QUESTION], 2, retry_permanent=True) == [(QUESTION, 1)]
 
 
 def test_another_text_under_a_finished_id_is_refused(tmp_path: Path) -> None:

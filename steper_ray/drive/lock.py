@@ -1,0 +1,33 @@
+"""One writer per folder: a second driver on the same run would do everything twice."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from steper_ray.errors import RunFolderError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the operating system frees it when this process ends, however it ends.
+
+    Raises:
+        RunFolderError: another process holds it.
+    """
+    with (folder / LOCK_FILE).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise RunFolderError(
+                f"another process writes into {folder} ({file.read().strip() or 'unknown'}); wait for it, or end it"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.flush()
+        yield

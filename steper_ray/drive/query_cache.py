@@ -1,0 +1,36 @@
+"""A retriever that remembers what it was told, and asks only once for what several want at the same time."""
+
+import asyncio
+from collections import OrderedDict
+
+from steper_ray.backends.interfaces import Retriever
+from steper_ray.core.types import Passage
+
+_CACHED_QUERIES = 50_000
+
+
+class QueryCache:
+    """A `Retriever` around another one; the least recently used queries are forgotten."""
+
+    def __init__(self, retriever: Retriever, size: int = _CACHED_QUERIES) -> None:
+        self._retriever, self._size = retriever, size
+        self._found: OrderedDict[tuple[str, int], asyncio.Task[tuple[Passage, ...]]] = OrderedDict()
+
+    async def search(self, query: str, k: int) -> tuple[Passage, ...]:
+        """The k best passages; raises what the retriever raises, and then forgets the query."""
+        key = (query, k)
+        task = self._found.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._retriever.search(query, k))
+            self._found[key] = task
+            if len(self._found) > self._size:
+                self._found.popitem(last=False)
+        else:
+            self._found.move_to_end(key)
+        try:
+            # One of several who wait may give up; the others still want the answer.
+            return await asyncio.shield(task)
+        except BaseException:
+            if task.done() and self._found.get(key) is task:
+                del self._found[key]
+            raise

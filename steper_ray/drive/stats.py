@@ -1,0 +1,112 @@
+"""What came out of a run of the loop so far: counts, tokens, times, and how busy the engines were."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from steper_ray.core.types import FailureKind
+from steper_ray.drive.load import Load
+
+_STARVED = 0.5
+_SURE_AFTER_S = 10.0
+
+
+@dataclass
+class LoopStats:
+    """One execution; what earlier ones finished is part of `asked` alone."""
+
+    asked: int = 0
+    left: int = 0
+    """Of those asked, not finished when this execution began."""
+    finished: int = 0
+    correct: int = 0
+    steps: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    engine_s: float = 0.0
+    """Time that steps spent waiting for their completion, summed, seconds."""
+    search_s: float = 0.0
+    """Time that steps spent waiting for their passages, summed, seconds."""
+    writing_s: float = 0.0
+    """Time spent writing parts, seconds."""
+    failed: Counter[FailureKind] = field(default_factory=Counter)
+    loads: list[Load] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    first_s: float | None = None
+    """Time to the first finished trajectory, start of the engines included, seconds."""
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Count a row of `data.schemas.TRAJECTORIES`."""
+        if self.first_s is None:
+            self.first_s = self.seconds
+        self.finished += 1
+        self.correct += bool(row["correct"])
+        for step in row["steps"]:
+            self.steps += 1
+            self.prompt_tokens += step["prompt_tokens"]
+            self.cached_tokens += step["cached_tokens"]
+            self.completion_tokens += step["completion_tokens"]
+            self.engine_s += step["seconds"]
+            self.search_s += step["search_seconds"]
+
+    @property
+    def done(self) -> int:
+        """Finished or failed in this execution."""
+        return self.finished + sum(self.failed.values())
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of this execution so far."""
+        return time.monotonic() - self.started
+
+    @property
+    def cache_hit_rate(self) -> float:
+        """Share of prompt tokens that the engine did not have to compute."""
+        return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
+
+    @property
+    def engine_use(self) -> float | None:
+        """Mean share of the engines' capacity in use while questions waited; None where that was too short to say."""
+        seconds = sum(load.seconds for load in self.loads)
+        if seconds < _SURE_AFTER_S:
+            return None
+        return sum(load.seconds * load.requests / load.capacity for load in self.loads) / seconds
+
+    def starvation(self) -> str:
+        """A warning when the engines waited for work although there was some, else nothing."""
+        use = self.engine_use
+        if use is None or use >= _STARVED:
+            return ""
+        waits = (
+            f"steps waited {self.search_s / self.steps:.2f} s for passages, {self.engine_s / self.steps:.2f} s for text"
+        )
+        remedy = "more retrievers" if self.search_s > self.engine_s else "a higher in_flight"
+        return f"the engines starve: {use:.0%} of their capacity in use while questions wait; {waits}. Try {remedy}"
+
+    def line(self) -> str:
+        """The figures beside the bar."""
+        seconds = max(self.seconds, 1e-9)
+        failures = f" · {sum(self.failed.values())} failed" if self.failed else ""
+        return (
+            f"{self.correct} correct{failures} · tokens/s {self.prompt_tokens / seconds:.0f} in "
+            f"{self.completion_tokens / seconds:.0f} out · cache {self.cache_hit_rate:.0%}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The figures for the manifest and `stats.json`."""
+        return {
+            "seconds": round(self.seconds, 1),
+            "first_trajectory_s": None if self.first_s is None else round(self.first_s, 1),
+            "steps": self.steps,
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cache_hit_rate": round(self.cache_hit_rate, 4),
+            "engine_use": None if self.engine_use is None else round(self.engine_use, 4),
+            "engine_s_per_step": round(self.engine_s / self.steps, 4) if self.steps else None,
+            "search_s_per_step": round(self.search_s / self.steps, 4) if self.steps else None,
+            "writing_s": round(self.writing_s, 3),
+        }
