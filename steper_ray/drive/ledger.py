@@ -59,8 +59,9 @@ class Ledger:
         """The first of these questions that was finished with another text on this path."""
         positions, found = self._find(key_hashes([question.id for question in questions], path))
         for row in np.flatnonzero(found).tolist():
-            if self.texts[positions[row]] != int(text_hash(questions[row]), 16):
-                return questions[row]
+            question: Question = questions[row]
+            if self.texts[positions[row]] != int(text_hash(question), 16):
+                return question
         return None
 
     def _find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

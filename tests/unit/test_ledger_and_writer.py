@@ -5,6 +5,7 @@ import secrets
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,7 +20,8 @@ from steper_ray.data.schemas import (
     trajectory_of,
     trajectory_row,
 )
-from steper_ray.drive.ledger import check_texts, read_ledger, text_hash
+from steper_ray.drive.ledger import check_texts, key_hashes, read_ledger, text_hash
+from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.writer import PartWriter
 from steper_ray.errors import InputError, PhaseFailed, RunFolderError
 
@@ -80,10 +82,10 @@ def test_a_disk_that_takes_no_more_ends_the_run_and_keeps_what_is_written(tmp_pa
     noise = {**row, "message": secrets.token_hex(100_000)}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        with pytest.raises(PhaseFailed, match="cannot write to .* the same command continues"):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-            with PartWriter(tmp_path, FAILURES, rows=1, seconds=60) as writer:
-                writer.add(noise)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        writer = PartWriter(tmp_path, FAILURES, rows=1, seconds=60)
+        with pytest.raises(PhaseFailed, match=r"cannot write to .* the same command continues"):
+            writer.add(noise)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [found["message"] for found in read_rows(tmp_path, FAILURES)] == ["late"]
@@ -138,3 +140,35 @@ def test_files_of_another_schema_or_none_are_refused_by_name(tmp_path: Path) -> 
     pq.write_table(pa.Table.from_pylist([], schema=old), tmp_path / "old.parquet")
     with pytest.raises(RunFolderError, match=r"old\.parquet has schema version 0"):
         list(read_rows(tmp_path, FAILURES))
+
+
+def test_ten_thousand_keys_of_several_paths_are_told_apart(tmp_path: Path) -> None:
+    names = [f"q{number}" for number in range(10_000)]
+    hashes = np.concatenate([key_hashes(names, path) for path in range(3)])
+    assert len(np.unique(hashes)) == 30_000
+    # Equal in every process: a folder is continued by another one.
+    assert key_hashes(["q1"], 0).tolist() == [3076568338158756072]
+
+
+def test_the_ledger_finds_what_is_finished_in_any_order(tmp_path: Path) -> None:
+    folder = tmp_path / "trajectories"
+    with PartWriter(folder, TRAJECTORIES, rows=10, seconds=60) as writer:
+        for name in ("b", "a", "d"):
+            question = Question(name, f"Who is {name}?", ("x",))
+            trajectory = Trajectory(question, 1, (), "x", StopReason.ANSWERED)
+            writer.add(trajectory_row(trajectory, {**PROVENANCE, "text_hash": text_hash(question)}))
+    ledger = read_ledger(folder, tmp_path / "failures")
+    assert ledger.finished(["a", "b", "c", "d"], 1).tolist() == [True, True, False, True]
+    assert not ledger.finished(["a", "b", "c", "d"], 0).any()
+    assert ledger.other_text([Question("c", "new"), Question("d", "Who is d?")], 1) is None
+    assert ledger.other_text([Question("d", "Who was d?")], 1) == Question("d", "Who was d?")
+
+
+def test_a_second_writer_of_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    with (
+        sole_writer(tmp_path), pytest.raises(RunFolderError, match=r"another process writes into .* \(process \d+ on "),
+        sole_writer(tmp_path),
+    ):
+        pass
+    with sole_writer(tmp_path):
+        pass

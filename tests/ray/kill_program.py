@@ -1,0 +1,82 @@
+"""A generation to be killed: `python kill_program.py FOLDER MODEL`, on a Ray of its own, with a model that counts its calls.
+
+FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
+MODEL is `scripted`, or `deadly`: the process dies on the call for question q7.
+"""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from steper_ray.backends.interfaces import Completion, LanguageModel, Request
+from steper_ray.config import ModelSection, load_config
+from steper_ray.core.chat import ChatFormat
+from steper_ray.data.questions import read_questions
+from steper_ray.drive.collect import Collection, collect, counts
+from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.job import load_model
+from steper_ray.drive.prepare import prepare
+from steper_ray.errors import SteperError
+
+
+class CountingModel:
+    """Appends a byte to a file for every call, so that calls of killed processes count too."""
+
+    def __init__(self, model: LanguageModel, calls: Path, deadly: str) -> None:
+        self._model, self._deadly = model, deadly
+        self._calls = os.open(calls, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
+        self.context_tokens, self.cache_tokens = model.context_tokens, model.cache_tokens
+
+    async def complete(self, request: Request) -> Completion:
+        if request.question_id == self._deadly:
+            os._exit(9)
+        completion = await self._model.complete(request)
+        os.write(self._calls, b".")
+        return completion
+
+    async def close(self) -> None:
+        await self._model.close()
+
+
+class Load:
+    """Loads the counting model; an object, since it must cross into Ray's workers."""
+
+    def __init__(self, calls: Path, deadly: str) -> None:
+        self._calls, self._deadly = calls, deadly
+
+    def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
+        return CountingModel(load_model(section, seed, chat), self._calls, self._deadly)
+
+
+def main(folder: Path, model: str, *overrides: str) -> int:
+    config = load_config(
+        None,
+        [
+            f"run.folder={folder}",
+            "teacher.backend=scripted",
+            "teacher.scripted_latency_s=0.05",
+            "generate.in_flight=64",
+            "generate.flush_rows=32",
+            *overrides,
+        ],
+    )
+    questions = read_questions(folder / "questions.jsonl").questions
+    how, section = config.loop.settings(), config.generate
+    job, parts = prepare(config.teacher, how, config.folder("index"), section, seed=0, force_answer=False)
+    job = replace(job, load=Load(folder / "calls", "q7" if model == "deadly" else ""))
+    into = config.folder("generate")
+    into.mkdir(exist_ok=True)
+    to = Collection(into, "kill", "scripted", claim_folder(into, parts), 1, section.flush_rows, section.flush_s, False)
+    try:
+        collect(questions, job, to, config.ray)
+    except SteperError as error:
+        print(f"{type(error).__name__}: {error}", flush=True)
+        return error.exit_code
+    print(json.dumps(counts(questions, to)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -1,0 +1,183 @@
+"""Processes of a running generation are killed for real; afterwards every key is there once and nothing is truncated."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from steper_ray.config import load_config
+from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
+from steper_ray.index.run import build
+
+pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
+
+QUESTIONS = 2000
+STEPS = 3
+IN_FLIGHT = 64
+PATIENCE_S = 180
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus, its index, and 2,000 questions."""
+    folder = tmp_path_factory.mktemp("kills")
+    corpus = [{"_id": f"p{n}", "title": f"Town {n}", "text": f"Town {n} lies at river {n % 50}."} for n in range(500)]
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
+    asked = [
+        {
+            "id": f"q{n}",
+            "question": f"Which river is town {n % 500} at, case {n}?",
+            "golden_answers": [f"answer to q{n}"],
+        }
+        for n in range(QUESTIONS)
+    ]
+    (folder / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    build(load_config(None, [f"run.folder={folder}", f"index.corpus={folder / 'corpus.jsonl'}"]))
+    return folder
+
+
+@pytest.fixture
+def folder(world: Path, tmp_path: Path) -> Path:
+    """A run folder of its own over the same index and questions."""
+    (tmp_path / "index").symlink_to(world / "index")
+    (tmp_path / "questions.jsonl").symlink_to(world / "questions.jsonl")
+    return tmp_path
+
+
+@contextmanager
+def generation(folder: Path, model: str = "scripted", *overrides: str) -> "Iterator[subprocess.Popen[str]]":
+    """A running generation, ended with all its processes at the latest when the test ends."""
+    program = Path(__file__).with_name("kill_program.py")
+    process = subprocess.Popen(
+        [sys.executable, str(program), str(folder), model, *overrides],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "RAY_worker_niceness": "0"},
+    )
+    try:
+        yield process
+    finally:
+        for left in _family(process.pid):
+            left.kill()
+        process.kill()
+        process.wait()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def process_named(pid: int, name: str) -> psutil.Process:
+    """The descendant whose command line starts with this."""
+    for child in _family(pid):
+        try:
+            if child.name().startswith(name) or " ".join(child.cmdline()).startswith(name):
+                return child
+        except psutil.Error:
+            continue
+    raise AssertionError(f"no process {name} below {pid}")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    patience = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < patience, "waited in vain"
+        time.sleep(0.05)
+
+
+def calls(folder: Path) -> int:
+    """Completions that were ever written."""
+    file = folder / "calls"
+    return file.stat().st_size if file.exists() else 0
+
+
+def result(process: "subprocess.Popen[str]") -> dict[str, Any]:
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, out
+    # Ray tells of what died between our lines.
+    counts: dict[str, Any] = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+    return counts
+
+
+def contents(folder: Path) -> dict[str, tuple[Any, ...]]:
+    """What every trajectory says, timings apart; asserts that each key is there once."""
+    rows = list(read_rows(folder / "generate" / "trajectories", TRAJECTORIES))
+    said = {
+        row["question_id"]: (
+            row["answer"],
+            [(step["query"], step["retrieved"], step["rationale"]) for step in row["steps"]],
+        )
+        for row in rows
+    }
+    assert len(said) == len(rows)
+    return said
+
+
+@pytest.fixture(scope="module")
+def calm(world: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, ...]]:
+    """The contents of a run that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("calm")
+    (folder / "index").symlink_to(world / "index")
+    (folder / "questions.jsonl").symlink_to(world / "questions.jsonl")
+    with generation(folder) as process:
+        assert result(process)["finished"] == QUESTIONS
+    assert calls(folder) == QUESTIONS * STEPS
+    return contents(folder)
+
+
+@pytest.mark.parametrize("victim", ["ray::MapWorker", "ray::RetrieverActor"])
+def test_a_killed_engine_or_retriever_is_replaced_and_the_contents_are_those_of_a_calm_run(
+    folder: Path, calm: dict[str, tuple[Any, ...]], victim: str
+) -> None:
+    with generation(folder) as process:
+        wait_until(lambda: calls(folder) > QUESTIONS)
+        process_named(process.pid, victim).kill()
+        counts = result(process)
+    assert counts["finished"] == QUESTIONS
+    assert counts["failed"] == {}
+    assert contents(folder) == calm
+    redone = calls(folder) - QUESTIONS * STEPS
+    assert redone <= 0.05 * QUESTIONS * STEPS
+
+
+def test_a_killed_driver_continues_where_it_was_and_redoes_little(
+    folder: Path, calm: dict[str, tuple[Any, ...]]
+) -> None:
+    with generation(folder) as process:
+        wait_until(lambda: calls(folder) > QUESTIONS * STEPS // 2)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kept = len(contents(folder))
+    assert 0 < kept < QUESTIONS
+    with generation(folder) as process:
+        assert result(process)["finished"] == QUESTIONS
+    assert contents(folder) == calm
+    assert not list((folder / "generate" / "trajectories").glob(".*.tmp"))
+    redone = calls(folder) - QUESTIONS * STEPS
+    # In flight, in leases not yet handed over, or not yet flushed.
+    assert redone <= 0.1 * QUESTIONS * STEPS
+
+
+def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the_reason(folder: Path) -> None:
+    with generation(folder, "deadly", "generate.in_flight=1") as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "PhaseFailed: engine 0 died 3 times in a row without progress" in out
+    assert "the same command continues" in out
+    # What was finished before is kept, and continues with another model.
+    assert part_files(folder / "generate" / "trajectories")
+    with generation(folder) as process:
+        assert result(process)["finished"] == QUESTIONS

@@ -1,0 +1,200 @@
+"""How many questions an engine gets, how its use is measured, and when a run is given up."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from steper_ray.backends.interfaces import Completion, Request
+from steper_ray.core.types import Passage, Prompt, Question, Step, Trajectory, Usage
+from steper_ray.drive.foreman import Foreman, Start
+from steper_ray.drive.load import Load, LoadMeter, Room, most_in_flight
+from steper_ray.drive.query_cache import QueryCache
+from steper_ray.drive.slots import Slots
+from steper_ray.drive.stats import LoopStats
+from steper_ray.drive.worker import engine_seed
+from steper_ray.errors import BackendError
+
+REQUEST = Request(Prompt(()), (), 1)
+
+
+def trajectory(*tokens: tuple[int, int]) -> Trajectory:
+    """One whose steps have these prompt and completion tokens."""
+    steps = tuple(Step("", (), (), usage=Usage(prompt, 0, written)) for prompt, written in tokens)
+    return Trajectory(Question("q", "Who?"), steps=steps)
+
+
+async def test_no_more_than_the_size_hold_a_slot_and_the_next_enters_when_one_leaves() -> None:
+    slots, inside, most = Slots(2), 0, 0
+
+    async def hold() -> None:
+        nonlocal inside, most
+        async with slots:
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    await asyncio.gather(*(hold() for _ in range(7)))
+    assert (inside, most) == (0, 2)
+    assert not slots.full
+
+
+async def test_a_larger_size_admits_those_who_wait_and_a_smaller_one_only_keeps_newcomers_out() -> None:
+    slots, release = Slots(1), asyncio.Event()
+    entered: list[int] = []
+
+    async def hold(number: int) -> None:
+        async with slots:
+            entered.append(number)
+            await release.wait()
+
+    tasks = [asyncio.create_task(hold(number)) for number in range(4)]
+    await asyncio.sleep(0)
+    assert entered == [0]
+    assert slots.full
+    slots.resize(3)
+    await asyncio.sleep(0)
+    assert entered == [0, 1, 2]
+    slots.resize(0)
+    assert slots.size == 1
+    release.set()
+    await asyncio.gather(*tasks)
+    assert entered == [0, 1, 2, 3]
+
+
+async def test_a_cancelled_wait_gives_its_place_to_the_next() -> None:
+    slots = Slots(1)
+    async with slots:
+        given_up = asyncio.create_task(slots.__aenter__())
+        patient = asyncio.create_task(slots.__aenter__())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait_for(patient, 5)
+    assert not slots.full
+
+
+def test_an_engine_gets_a_quarter_more_questions_than_its_batch_since_some_await_passages() -> None:
+    assert most_in_flight(64) == 80
+    assert most_in_flight(1) == 2
+
+
+def test_questions_in_flight_follow_the_cache_by_the_mean_of_their_last_prompts() -> None:
+    room = Room(most=80, cache_tokens=10_000)
+    assert room.size_after(trajectory((100, 20), (450, 50))) == 20
+    assert room.size_after(trajectory((200, 50), (280, 20), (300, 0))) == 25
+    assert Room(80, None).size_after(trajectory((1000, 1))) == 80
+    assert Room(80, 100).size_after(trajectory((1000, 1))) == 1
+    assert Room(80, 10**9).size_after(trajectory((1000, 1))) == 80
+
+
+class Busy:
+    """Answers when told to."""
+
+    context_tokens = None
+    cache_tokens = None
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def complete(self, request: Request) -> Completion:
+        await self.go.wait()
+        return Completion("", Usage())
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_load_is_the_mean_over_the_time_in_which_questions_waited() -> None:
+    now = 0.0
+    model = Busy()
+    meter = LoadMeter(model, clock=lambda: now)
+    calls = [asyncio.create_task(meter.complete(REQUEST)) for _ in range(3)]
+    await asyncio.sleep(0)
+    now = 5.0  # not counted: nobody waited
+    meter.take(8)
+    meter.counting = True
+    now = 7.0
+    assert meter.take(8) == Load(2.0, 3.0, 8)
+    now = 8.0
+    model.go.set()
+    await asyncio.gather(*calls)
+    now = 11.0
+    assert meter.take(8) == Load(4.0, 0.75, 8)
+
+
+def test_a_starving_engine_is_reported_with_what_it_waits_for() -> None:
+    stats = LoopStats(steps=10, engine_s=5.0, search_s=20.0, loads=[Load(15.0, 2.0, 10), Load(5.0, 6.0, 10)])
+    assert stats.engine_use == pytest.approx(0.3)
+    assert "30% of their capacity" in stats.starvation()
+    assert "more retrievers" in stats.starvation()
+    assert "a higher in_flight" in replace(stats, search_s=1.0).starvation()
+    assert replace(stats, loads=[Load(20.0, 9.0, 10)]).starvation() == ""
+    assert replace(stats, loads=[Load(1.0, 1.0, 10)]).starvation() == ""
+
+
+def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
+    foreman = Foreman()
+    assert foreman.begin("a") == Start(0, 0)
+    assert foreman.begin("b") == Start(1, 0)
+    assert foreman.begin("a") == Start(0, 1)
+    assert foreman.begin("a") == Start(0, 2)
+    foreman.progress("a")
+    assert foreman.begin("a") == Start(0, 3)
+    assert foreman.begin("a") == Start(0, 4)
+    foreman.note("a", "out of memory")
+    stop = foreman.begin("a").stop
+    assert stop == "engine 0 died 3 times in a row without progress; the last time: out of memory"
+    assert foreman.why_stopped() == stop
+    assert foreman.begin("b").stop == stop
+
+
+def test_engines_and_their_restarts_have_seeds_of_their_own() -> None:
+    starts = [Start(number, restarts) for number in range(20) for restarts in range(20)]
+    seeds = {engine_seed(run, start) for run in range(5) for start in starts}
+    assert len(seeds) == 5 * len(starts)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+class Shelf:
+    """Counts what it is asked, and fails where told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def search(self, query: str, k: int) -> tuple[Passage, ...]:
+        self.asked.append(query)
+        await asyncio.sleep(0)
+        if query == "broken" and self.asked.count("broken") == 1:
+            raise BackendError("retriever", "gone")
+        return (Passage(f"{query}-{k}", "", ""),)
+
+
+async def test_the_same_query_is_asked_once_even_by_two_at_the_same_time() -> None:
+    shelf = Shelf()
+    cache = QueryCache(shelf)
+    found = await asyncio.gather(cache.search("a", 1), cache.search("a", 1), cache.search("a", 2))
+    assert [passages[0].id for passages in found] == ["a-1", "a-1", "a-2"]
+    assert await cache.search("a", 1) == found[0]
+    assert shelf.asked == ["a", "a"]
+
+
+async def test_the_oldest_query_is_forgotten_and_a_failed_one_is_asked_again() -> None:
+    shelf = Shelf()
+    cache = QueryCache(shelf, size=2)
+    for query in ("a", "b", "a", "c", "b"):
+        await cache.search(query, 1)
+    assert shelf.asked == ["a", "b", "c", "b"]
+    with pytest.raises(BackendError):
+        await cache.search("broken", 1)
+    assert (await cache.search("broken", 1))[0].id == "broken-1"
+
+
+async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
+    cache = QueryCache(Shelf())
+    first = asyncio.create_task(cache.search("a", 1))
+    second = asyncio.create_task(cache.search("a", 1))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second)[0].id == "a-1"
