@@ -1,6 +1,7 @@
 """What a run of the loop over many questions needs to know; crosses processes as it is."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from steper_ray.backends.interfaces import LanguageModel
@@ -26,6 +27,8 @@ class LoopJob:
     seed: int
     threads: int
     """Threads of one engine on CPU."""
+    load: Callable[[ModelSection, int, ChatFormat | None], LanguageModel] = field(default_factory=lambda: load_model)
+    """Loads whoever fills the role, in the actor's process; must be importable there."""
 
 
 @dataclass(frozen=True, slots=True)

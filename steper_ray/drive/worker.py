@@ -7,7 +7,7 @@ from typing import Any
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.job import LoopJob, load_chat, load_model
+from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.retrieval import RetrieverClient
 from steper_ray.errors import BackendError, ConfigError, SteperError
 
@@ -21,7 +21,7 @@ class LoopWorker:
         chat = load_chat(job.model, job.how)
         self._driver = LoopDriver(
             how=job.how,
-            model=load_model(job.model, job.seed, chat),
+            model=job.load(job.model, job.seed, chat),
             retriever=RetrieverClient(retrievers),
             chat=chat,
             demonstrations=job.demonstrations,
