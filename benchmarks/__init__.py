@@ -1,0 +1,1 @@
+"""Measured claims: every script prints ratios against a named baseline and writes them to `benchmarks/results/`."""
