@@ -187,7 +187,9 @@ def _plan_facts(plan: Plan) -> dict[str, Any]:
 
 
 def _notes(runs: Runs) -> list[str]:
-    notes = ["The engine's own text is replaced by the recorded one, so rationales are never found in the prefix cache."]
+    notes = [
+        "The engine's own text is replaced by the recorded one, so rationales are never found in the prefix cache."
+    ]
     if "ray_data_llm" in runs:
         notes.append(
             "ray_data_llm is spared retrieval, prompts and tokenising; a question that has ended costs it one token "

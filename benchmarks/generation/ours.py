@@ -74,9 +74,7 @@ def _computed(row: dict[str, Any]) -> tuple[int, int]:
     return prompt, prompt - sum(step["cached_tokens"] for step in row["steps"])
 
 
-def _figures(
-    requests: list[dict[str, Any]], loaded: dict[str, Any], wall_s: float, ended: float
-) -> dict[str, float]:
+def _figures(requests: list[dict[str, Any]], loaded: dict[str, Any], wall_s: float, ended: float) -> dict[str, float]:
     """Where the wall time went: engine, between its steps, retrieval and what else lies between two requests, the end."""
     by_question: dict[str, list[dict[str, Any]]] = {}
     for line in sorted(requests, key=lambda line: line["step"]):
