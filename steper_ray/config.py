@@ -25,6 +25,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
+def _check_sample(section: str, sample: int | None, limit: int | None) -> None:
+    if sample is not None and limit is None:
+        raise ValueError(
+            f"{section}.sample={sample} chooses questions at random but {section}.limit, their number, is empty; set it"
+        )
+
+
 class RunSection(Section):
     """The run: its folder and what holds for all of its phases."""
 
@@ -317,13 +324,6 @@ def load_config(source: Path | None = None, overrides: Sequence[str] = ()) -> Co
         return Config.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(_explain(error), source) from None
-
-
-def _check_sample(section: str, sample: int | None, limit: int | None) -> None:
-    if sample is not None and limit is None:
-        raise ValueError(
-            f"{section}.sample={sample} chooses questions at random but {section}.limit, their number, is empty; set it"
-        )
 
 
 def _read_yaml(source: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,8 +19,8 @@ _ROWS_AT_ONCE = 8192
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 
-def write_corpus(passages: Iterable[Passage], path: Path, *, overwrite: bool = False) -> int:
-    """Write passages one by one under a hidden name and rename at the end; returns their number.
+def write_corpus(passages: Iterable[Passage], path: Path, *, overwrite: bool = False) -> None:
+    """Write passages one by one under a hidden name and rename at the end.
 
     Raises:
         RunFolderError: the name says no known format, the file exists and is not to be replaced, or it cannot be
@@ -30,9 +29,9 @@ def write_corpus(passages: Iterable[Passage], path: Path, *, overwrite: bool = F
     _check(path, overwrite=overwrite)
     with _renamed_at_the_end(path) as hidden:
         if path.name.endswith(".parquet"):
-            return _write_table(passages, hidden)
-        with _open(hidden, packed=path.name.endswith(".gz")) as file:
-            return _write_lines(passages, file)
+            _write_table(passages, hidden)
+        else:
+            _write_lines(passages, hidden, packed=path.name.endswith(".gz"))
 
 
 def _check(path: Path, *, overwrite: bool) -> None:
@@ -57,25 +56,18 @@ def _renamed_at_the_end(path: Path) -> Iterator[Path]:
         hidden.unlink(missing_ok=True)
 
 
-def _open(path: Path, *, packed: bool) -> IO[bytes]:
+def _write_lines(passages: Iterable[Passage], path: Path, *, packed: bool) -> None:
     # Without the time in the header, so that equal corpora are equal files.
-    return cast("IO[bytes]", gzip.GzipFile(path, "wb", mtime=0)) if packed else path.open("wb")
+    with gzip.GzipFile(path, "wb", mtime=0) if packed else path.open("wb") as file:
+        for passage in passages:
+            file.write(json.dumps(_row(passage), ensure_ascii=False).encode() + b"\n")
 
 
-def _write_lines(passages: Iterable[Passage], file: IO[bytes]) -> int:
-    count = 0
-    for count, passage in enumerate(passages, start=1):
-        file.write(json.dumps(_row(passage), ensure_ascii=False).encode() + b"\n")
-    return count
-
-
-def _write_table(passages: Iterable[Passage], path: Path) -> int:
-    count, rows = 0, map(_row, passages)
+def _write_table(passages: Iterable[Passage], path: Path) -> None:
+    rows = map(_row, passages)
     with pq.ParquetWriter(path, _SCHEMA, compression="zstd") as table:
         while batch := list(islice(rows, _ROWS_AT_ONCE)):
             table.write_table(pa.Table.from_pylist(batch, schema=_SCHEMA))
-            count += len(batch)
-    return count
 
 
 def _row(passage: Passage) -> dict[str, str]:

@@ -8,6 +8,7 @@ from steper_ray.core.identity import content_id
 from steper_ray.core.types import Passage
 from steper_ray.corpus.file import write_corpus
 from steper_ray.data.contexts import read_contexts
+from steper_ray.errors import InputError
 
 
 @dataclass
@@ -59,3 +60,5 @@ def _passages(sources: Sequence[Path], counts: GatherCounts) -> Iterator[Passage
                 seen.add(int(id, 16))
                 counts.passages += 1
                 yield Passage(id, paragraph.title, paragraph.text)
+    if not seen:
+        raise InputError("no paragraph has a text", file=" ".join(map(str, sources)))

@@ -47,6 +47,8 @@ def _passages(source: Path, cut: Cut, counts: SplitCounts) -> Iterator[Passage]:
         counts.split += len(texts) > 1
         counts.passages += len(texts)
         if len(f"{document.id}#{len(texts)}".encode()) > ID_BYTES:
-            raise InputError(f"an id is too long: with #{len(texts)} above {ID_BYTES} bytes", file=source, found=document.id)
+            raise InputError(
+                f"an id is too long: with #{len(texts)} above {ID_BYTES} bytes", file=source, found=document.id
+            )
         for number, text in enumerate(texts, start=1):
             yield replace(document, id=f"{document.id}#{number}", text=text)

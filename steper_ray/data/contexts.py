@@ -52,7 +52,7 @@ def paragraph_of(record: Record, title: object, text: object, field: str) -> Par
     Raises:
         InputError: the title is not text or is empty; the text is neither.
     """
-    parts = text if isinstance(text, list) else [text]
+    parts: list[Any] = text if isinstance(text, list) else [text]
     if not all(isinstance(part, str) for part in parts):
         raise record.fault("must be text or a list of sentences", field=field, found=text)
     joined = " ".join(parts)
@@ -61,11 +61,11 @@ def paragraph_of(record: Record, title: object, text: object, field: str) -> Par
 
 def _context(record: Record) -> Context:
     values = record.values
-    if values.get("paragraphs") is not None:
+    if values.get("paragraphs"):
         return Context(tuple(_musique(record, values["paragraphs"])), ())
     metadata = values.get("metadata")
-    holder = values if values.get("context") is not None or not isinstance(metadata, Mapping) else metadata
-    if holder.get("context") is None:
+    holder = values if values.get("context") or not isinstance(metadata, Mapping) else metadata
+    if not holder.get("context"):
         raise record.fault("has no context of its own", found=sorted(values), remedy=_REMEDY)
     paragraphs = tuple(_pairs(record, holder["context"]))
     titles = {paragraph.title for paragraph in paragraphs if paragraph.text}
