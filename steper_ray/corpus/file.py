@@ -15,7 +15,7 @@ from steper_ray.core.types import Passage
 from steper_ray.errors import RunFolderError
 
 _SCHEMA = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string())])
-_ROWS_AT_ONCE = 8192
+_ROWS_AT_ONCE = 4096
 _SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
 

@@ -47,8 +47,7 @@ def _passages(source: Path, cut: Cut, counts: SplitCounts) -> Iterator[Passage]:
         counts.split += len(texts) > 1
         counts.passages += len(texts)
         if len(f"{document.id}#{len(texts)}".encode()) > ID_BYTES:
-            raise InputError(
-                f"an id is too long: with #{len(texts)} above {ID_BYTES} bytes", file=source, found=document.id
-            )
+            problem = f"an id is too long: with '#{len(texts)}' it is longer than {ID_BYTES} bytes"
+            raise InputError(problem, file=source, found=document.id, remedy="Give the document a shorter one")
         for number, text in enumerate(texts, start=1):
             yield replace(document, id=f"{document.id}#{number}", text=text)

@@ -162,3 +162,17 @@ def test_what_a_killed_phase_leaves_never_opens_and_the_next_one_sweeps_it(tmp_p
         read_facts(tmp_path / "run" / "index")
     build(_config(tmp_path, f"index.corpus={_corpus(tmp_path / 'c.jsonl', 3)}"))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["index"]
+
+
+def test_a_passage_too_long_behind_the_first_ones_ends_the_build_at_its_line(
+    lucene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steper_ray.index.run.LOOKED_AT", 10)
+    corpus = _corpus(tmp_path / "c.jsonl", 20)
+    with corpus.open("a") as file:
+        file.write(json.dumps({"_id": "long", "text": "word " * 2001}) + "\n")
+    with pytest.raises(UserError, match=r"line 21, field 'text': passage 'long' has 2,001 words.*corpus split"):
+        build(_config(tmp_path, f"index.corpus={corpus}"))
+    assert not (tmp_path / "run" / "index").exists()
+    build(_config(tmp_path, f"index.corpus={corpus}", "index.passage_words=null"))
+    assert read_facts(tmp_path / "run" / "index").passages == 21
