@@ -94,7 +94,18 @@ def test_settings_are_checked_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_fault_in_mid_corpus_names_its_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_fault_among_the_first_passages_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    corpus = _corpus(tmp_path / "c.jsonl", 100)
+    corpus.write_text(corpus.read_text() + json.dumps({"_id": "7", "text": "again"}) + "\n")
+    with pytest.raises(InputError, match=r"c\.jsonl, line 101, field 'id': duplicate id, first in line 8; found '7'"):
+        build(_config(tmp_path, f"index.corpus={corpus}"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_fault_in_mid_corpus_names_its_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steper_ray.index.run.LOOKED_AT", 10)
     corpus = _corpus(tmp_path / "c.jsonl", 100)
     corpus.write_text(corpus.read_text() + json.dumps({"_id": "7", "text": "again"}) + "\n")
     with pytest.raises(UserError, match=r"c\.jsonl, line 101, field 'id': duplicate id, first in line 8; found '7'"):
