@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from steper_ray.config import ModelSection
+from steper_ray.config import ModelSection, load_config
 from steper_ray.core.answers import holds_marker
 from steper_ray.core.types import Strategy, Trajectory
 from steper_ray.data.demonstrations import BUILTIN, choose, demonstrations_of, read_demonstrations
@@ -78,6 +78,12 @@ def test_builtin_are_those_of_the_strategy() -> None:
     section = ModelSection(demonstrations="builtin")
     assert demonstrations_of(section, Strategy.SELF_ASK) == BUILTINS[Strategy.SELF_ASK]
     assert demonstrations_of(ModelSection(), Strategy.SELF_ASK) == ()
+
+
+def test_a_setting_is_the_word_builtin_or_a_path() -> None:
+    values = ["builtin", "d.jsonl", "./builtin"]
+    found = [load_config(None, [f"teacher.demonstrations={value}"]).teacher.demonstrations for value in values]
+    assert found == ["builtin", Path("d.jsonl"), Path("builtin")]
 
 
 def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
