@@ -32,7 +32,7 @@ _ENTRIES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; user errors are one line on stderr, without a traceback."""
-    options = _parser().parse_args(arguments)
+    options = _options(arguments)
     from steper_ray.errors import SteperError
 
     try:
@@ -43,6 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed command; settings may stand before and behind flags, which argparse alone does not take."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "settings") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.settings += rest
+    return options
 
 
 def run_phase(phase: str, settings: Sequence[str]) -> None:
@@ -85,11 +96,51 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "settings", nargs="*", metavar="SETTING", help="a YAML file, then overrides: section.key=value"
         )
-        command.set_defaults(run=lambda options, phase=phase: run_phase(phase, options.settings))
+        if phase in ("generate", "evaluate"):
+            command.add_argument("--limit", type=int, metavar="N", help=f"same as {phase}.limit=N")
+            command.add_argument("--sample", type=int, metavar="SEED", help=f"same as {phase}.sample=SEED")
+        command.set_defaults(
+            run=lambda options, phase=phase: run_phase(phase, [*options.settings, *_flags(options, phase)])
+        )
+    _add_corpus(commands)
     _add_ask(commands)
     _add_doctor(commands)
     _add_demo(commands)
     return parser
+
+
+def _flags(options: argparse.Namespace, phase: str) -> list[str]:
+    """The flags that were given, as overrides."""
+    given = {name: getattr(options, name, None) for name in ("limit", "sample")}
+    return [f"{phase}.{name}={value}" for name, value in given.items() if value is not None]
+
+
+def _add_corpus(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "make a corpus: split documents, or take the paragraphs of questions"
+    kinds = commands.add_parser("corpus", help=what, description=what).add_subparsers(metavar="KIND", required=True)
+    split = kinds.add_parser("split", help="cut documents into passages")
+    split.add_argument("source", type=Path, metavar="IN", help="documents: id, title, text")
+    split.add_argument("--words", type=int, default=100, help="most words of a passage (default %(default)s)")
+    split.add_argument("--overlap", type=int, default=0, help="words that neighbours share (default %(default)s)")
+    gather = kinds.add_parser("from-questions", help="take the paragraphs that come with questions, each once")
+    gather.add_argument("sources", type=Path, nargs="+", metavar="IN", help="HotpotQA, 2WikiMultiHopQA or MuSiQue")
+    for command, run in ((split, _split), (gather, _gather)):
+        command.add_argument("target", type=Path, metavar="OUT", help="a name that ends with .jsonl or .parquet")
+        command.add_argument("--overwrite", action="store_true", help="replace OUT")
+        command.set_defaults(run=run)
+
+
+def _split(options: argparse.Namespace) -> None:
+    from steper_ray.corpus.split import split_corpus
+    from steper_ray.data.split import Cut
+
+    split_corpus(options.source, options.target, Cut(options.words, options.overlap), overwrite=options.overwrite)
+
+
+def _gather(options: argparse.Namespace) -> None:
+    from steper_ray.corpus.gather import gather_corpus
+
+    gather_corpus(options.sources, options.target, overwrite=options.overwrite)
 
 
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -25,6 +25,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
+def _check_sample(section: str, sample: int | None, limit: int | None) -> None:
+    if sample is not None and limit is None:
+        raise ValueError(
+            f"{section}.sample={sample} chooses questions at random but {section}.limit, their number, is empty; set it"
+        )
+
+
 class RunSection(Section):
     """The run: its folder and what holds for all of its phases."""
 
@@ -58,6 +65,8 @@ class IndexSection(Section):
     """BM25 length normalisation."""
     language: str = "en"
     """Lucene analyzer of this language (ISO 639-1)."""
+    passage_words: Positive | None = 2000
+    """Longest passage in words (without spaces: two characters a word); longer ones are refused; null takes all."""
     overwrite: bool = False
     """Replace an index that is already there."""
 
@@ -124,8 +133,12 @@ class ModelSection(Section):
     """GPUs of one engine."""
     max_batch: Positive = 64
     """Most sequences that the engine decodes at once."""
-    demonstrations: Path | None = None
-    """JSONL of worked examples shown before the instruction (teacher only)."""
+    demonstrations: Literal["builtin"] | Path | None = None
+    """JSONL of worked examples shown before the instruction (teacher only); `builtin`: ours for `loop.strategy`."""
+    demonstrations_count: Positive | None = None
+    """Worked examples shown, chosen and ordered by the seed; empty shows all in the file's order."""
+    demonstrations_seed: int = 0
+    """Seed of that choice."""
     temperature: float = Field(default=0.0, ge=0)
     """Sampling temperature; 0 is greedy."""
 
@@ -138,7 +151,9 @@ class GenerateSection(Section):
     folder: Path | None = None
     """Where trajectories, failures and samples are written; empty: `<run.folder>/generate`."""
     limit: Positive | None = None
-    """Only the first n questions."""
+    """Only the first n questions; with `sample`, n chosen at random."""
+    sample: int | None = None
+    """Seed of that choice; a larger limit with the same seed keeps what a smaller one chose."""
     paths: Positive = 1
     """Reasoning paths per question."""
     actors: Positive = 1
@@ -157,6 +172,11 @@ class GenerateSection(Section):
     """A part is also written when its oldest trajectory has waited this long, seconds."""
     retry_permanent: bool = False
     """Also try questions again that failed for a permanent reason."""
+
+    @model_validator(mode="after")
+    def _sample_needs_limit(self) -> "GenerateSection":
+        _check_sample("generate", self.sample, self.limit)
+        return self
 
 
 class TrainSection(Section):
@@ -228,7 +248,9 @@ class EvaluateSection(Section):
     folder: Path | None = None
     """Where predictions and scores are written; empty: `<run.folder>/evaluate`."""
     limit: Positive | None = None
-    """Only the first n questions."""
+    """Only the first n questions; with `sample`, n chosen at random."""
+    sample: int | None = None
+    """Seed of that choice; a larger limit with the same seed keeps what a smaller one chose."""
     actors: Positive = 1
     """Student engines; work begins when the first is up."""
     actors_max: Positive | None = None
@@ -243,6 +265,11 @@ class EvaluateSection(Section):
     """At the step limit, write one more completion that continues `So the answer is:`."""
     force_loop: bool = False
     """Use the `loop` section even where it differs from what the student was trained with."""
+
+    @model_validator(mode="after")
+    def _sample_needs_limit(self) -> "EvaluateSection":
+        _check_sample("evaluate", self.sample, self.limit)
+        return self
 
 
 class ServeSection(Section):

@@ -14,7 +14,7 @@ from steper_ray.backends.index_facts import LUCENE_FOLDER, IndexFacts, check_lan
 from steper_ray.backends.jvm import JVM_LOCK, java_class, start_jvm
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import FailureKind, Passage
-from steper_ray.errors import BackendError, PhaseFailed, RunFolderError
+from steper_ray.errors import BackendError, EnvironmentFault, PhaseFailed, RunFolderError
 
 BUFFER_MIB = 256.0
 """Memory that holds new passages before Lucene writes them to disk."""
@@ -39,7 +39,7 @@ def build_index(
     Raises:
         ConfigError: no analyzer for this language.
         PhaseFailed: Lucene could not write, or lost a passage.
-        EnvironmentFault: no JVM can start here.
+        EnvironmentFault: no JVM can start here, or it lacks what the language needs.
         InputError: from the reader of the passages.
     """
     java = start_jvm()
@@ -77,11 +77,16 @@ class LuceneIndex:
         """Open a complete index with the analyzer and the BM25 constants that it was built for.
 
         Raises:
-            RunFolderError: no complete index, or its files are damaged.
-            EnvironmentFault: no JVM can start here.
+            RunFolderError: no complete index, its files are damaged, or it was built with another analyzer.
+            EnvironmentFault: no JVM can start here, or it lacks what the language needs.
         """
         facts = read_facts(folder)
         analyzer = _analyzer(facts.language)
+        if (name := str(analyzer.getClass().getName())) != facts.analyzer:
+            raise RunFolderError(
+                f"the index in {folder} was built with {facts.analyzer}, not {name}. Build it again"
+                " with index.overwrite=true"
+            )
         java_class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(QUERY_TERMS)
         remedy = "Build it again with index.overwrite=true"
         try:
@@ -156,7 +161,29 @@ def _analyzer(language: str) -> Any:
     check_language(language)
     if language == "en":
         return java_class("io.anserini.analysis.DefaultEnglishAnalyzer").newDefaultInstance()
+    if language in ("ko", "zh"):
+        return _pairs_and_characters()
+    if language == "th" and not java_class("org.apache.lucene.analysis.th.ThaiTokenizer").DBBI_AVAILABLE:
+        raise EnvironmentFault(
+            "this Java runtime cannot cut Thai into words", "Set JAVA_HOME to a complete JDK with module jdk.localedata"
+        )
     return java_class("io.anserini.analysis.AnalyzerMap").getLanguageSpecificAnalyzer(language)
+
+
+def _pairs_and_characters() -> Any:
+    """Lucene's CJK analyzer, but with single characters beside the pairs.
+
+    With pairs alone a word of one syllable or character is never found: 곰을 and 곰이, a bear as object and as subject,
+    have no pair in common, nor have 猫 and 黑猫.
+    """
+    none = java_class("java.util.HashMap")
+    both = none()
+    both.put("outputUnigrams", "true")
+    builder = java_class("org.apache.lucene.analysis.custom.CustomAnalyzer").builder()
+    builder = builder.withTokenizer("standard", none())
+    for name, options in (("cjkWidth", none()), ("lowercase", none()), ("cjkBigram", both)):
+        builder = builder.addTokenFilter(name, options)
+    return builder.build()
 
 
 def _passages(hits: Iterable[Any]) -> tuple[Passage, ...]:

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from steper_ray.core.identity import content_id
 from steper_ray.core.text import squeeze
-from steper_ray.core.types import Trajectory
+from steper_ray.core.types import Passage, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,15 @@ def recall(found: Collection[str], gold: Collection[str]) -> Recall:
     return Recall(float(hits > 0), float(hits == len(wanted)), hits / len(wanted))
 
 
-def recall_by_step(trajectory: Trajectory, titles: Mapping[str, str], steps: int) -> list[Recall]:
+def recall_by_step(trajectory: Trajectory, shown: Mapping[str, Passage], steps: int) -> list[Recall]:
     """Recall of all that was retrieved in steps 1 … s, for s = 1 … `steps`; empty without gold passages.
 
     All k passages of a step count, those not shown included. A trajectory that ended earlier keeps its last value.
 
     Args:
-        trajectory: its question names gold ids or, where it names none, gold titles.
-        titles: title by passage id; an id without one is no gold title's.
+        trajectory: its question names gold ids or, where it names none, gold titles. A gold id is a passage's id in
+            the corpus or its `content_id`: what MuSiQue's paragraphs are called whatever the corpus calls them.
+        shown: passages by id, see `passages_shown`; of an id without one only the id itself is known.
         steps: length of the result.
     """
     question = trajectory.question
@@ -44,7 +46,8 @@ def recall_by_step(trajectory: Trajectory, titles: Mapping[str, str], steps: int
     values = []
     for number in range(steps):
         retrieved = trajectory.steps[number].retrieved if number < len(trajectory.steps) else ()
-        found.update(retrieved if question.gold_ids else (squeeze(titles.get(name, "")) for name in retrieved))
+        for id in retrieved:
+            found.update(_names(id, shown.get(id)) if question.gold_ids else _title(shown.get(id)))
         values.append(recall(found, gold))
     return values
 
@@ -59,11 +62,16 @@ def mean_recall(values: Sequence[Recall]) -> Recall:
     )
 
 
-def titles_of(trajectories: Collection[Trajectory]) -> dict[str, str]:
-    """Title by id of every passage that was shown in any of the trajectories."""
+def passages_shown(trajectories: Collection[Trajectory]) -> dict[str, Passage]:
+    """By id, every passage that was shown in any of the trajectories."""
     return {
-        passage.id: passage.title
-        for trajectory in trajectories
-        for step in trajectory.steps
-        for passage in step.passages
+        passage.id: passage for trajectory in trajectories for step in trajectory.steps for passage in step.passages
     }
+
+
+def _names(id: str, passage: Passage | None) -> tuple[str, ...]:
+    return (id,) if passage is None else (id, content_id(passage.title, passage.text))
+
+
+def _title(passage: Passage | None) -> tuple[str, ...]:
+    return () if passage is None else (squeeze(passage.title),)

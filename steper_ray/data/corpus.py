@@ -5,24 +5,28 @@ from pathlib import Path
 
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage
+from steper_ray.core.words import longer_than
 from steper_ray.data.records import Record, read_records
 from steper_ray.errors import InputError
 
-_ID_BYTES = 512
+ID_BYTES = 512
 """Longest id; Lucene's own limit is 32,766 bytes."""
 
 
-def read_corpus(path: Path) -> Iterator[Passage]:
+def read_corpus(path: Path, passage_words: int | None = None) -> Iterator[Passage]:
     """The passages of a corpus with `_id` or `id`, `text` or `contents`, and perhaps `title`; white space squeezed.
 
     Nothing but one 64-bit hash per id is held in memory, so a corpus may be larger than it.
 
     Raises:
-        InputError: on the first faulty line or row, a duplicate id, or when there is no passage at all.
+        InputError: on the first faulty line or row, a duplicate id, a text of more than `passage_words` words (see
+            `core.words`), or when there is no passage at all.
     """
     seen: set[int] = set()
     for record in read_records(path):
         passage = _passage(record)
+        if passage_words is not None:
+            _check_length(record, passage, passage_words)
         mark = hash(passage.id)
         if mark in seen:
             _refuse_duplicate(record, passage.id)
@@ -34,12 +38,22 @@ def read_corpus(path: Path) -> Iterator[Passage]:
 
 def _passage(record: Record) -> Passage:
     id = record.id()
-    if len(id.encode()) > _ID_BYTES:
-        raise record.fault(f"is longer than {_ID_BYTES} bytes", field="id", found=id)
+    if len(id.encode()) > ID_BYTES:
+        raise record.fault(f"is longer than {ID_BYTES} bytes", field="id", found=id)
     title = record.values.get("title")
     no_title = title is None or (isinstance(title, str) and not squeeze(title))
     text = record.text("text", "contents", remedy="Every passage needs a text; remove this one or complete it")
     return Passage(id, "" if no_title else record.clean(title, "title"), text)
+
+
+def _check_length(record: Record, passage: Passage, most: int) -> None:
+    count = longer_than(passage.text, most)
+    if count is not None:
+        raise record.fault(
+            f"passage {passage.id!r} has {count:,} words, more than index.passage_words={most}",
+            field=record.first_of("text", "contents"),
+            remedy="Cut documents into passages with `steper corpus split IN OUT`, or raise index.passage_words",
+        )
 
 
 def _refuse_duplicate(record: Record, id: str) -> None:

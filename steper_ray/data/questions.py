@@ -7,8 +7,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from steper_ray.core.identity import content_id
 from steper_ray.core.types import Question
 from steper_ray.data.records import Record, read_records
+from steper_ray.data.sampling import sampled
 from steper_ray.errors import InputError
 
 _ANSWER_REMEDY = "Give `golden_answers` (or `answer`), or run a command that needs no answers"
@@ -29,10 +31,27 @@ class QuestionSet:
 
     questions: tuple[Question, ...]
     format: QuestionFormat
+    rows: int | None = None
+    """Rows of the file; None when it was read in part."""
+
+    def line(self, path: Path) -> str:
+        """For the log: `questions: 100 of 7,405 from dev.json (hotpotqa)`."""
+        count = len(self.questions)
+        if self.rows is None:
+            return f"questions: the first {count:,} from {path.name} ({self.format})"
+        return f"questions: {count:,} of {self.rows:,} from {path.name} ({self.format})"
 
 
-def read_questions(path: Path, limit: int | None = None, require_answers: bool = True) -> QuestionSet:
-    """All questions of a file, or the first `limit`; white space squeezed.
+def read_questions(
+    path: Path, limit: int | None = None, require_answers: bool = True, *, sample: int | None = None
+) -> QuestionSet:
+    """All questions of a file, the first `limit`, or `limit` at random; in the file's order, white space squeezed.
+
+    Args:
+        path: the file.
+        limit: most questions.
+        require_answers: refuse questions without a gold answer.
+        sample: seed of the random choice, see `data.sampling`; has no meaning without `limit`.
 
     Raises:
         InputError: broken file, an id or question that is missing, empty, of another type or a duplicate, no answer
@@ -41,7 +60,8 @@ def read_questions(path: Path, limit: int | None = None, require_answers: bool =
     format = None
     places: dict[str, str] = {}
     questions = []
-    for record in islice(read_records(path), limit):
+    records, rows = _records(path, limit, sample)
+    for record in records:
         format = format or _format(record)
         question = _READERS[format](record, require_answers)
         if question.id in places:
@@ -52,7 +72,16 @@ def read_questions(path: Path, limit: int | None = None, require_answers: bool =
         questions.append(question)
     if format is None:
         raise InputError("holds no question", file=path)
-    return QuestionSet(tuple(questions), format)
+    if limit is None or len(questions) < limit:
+        rows = len(questions)
+    return QuestionSet(tuple(questions), format, rows)
+
+
+def _records(path: Path, limit: int | None, sample: int | None) -> tuple[Iterable[Record], int | None]:
+    """The rows to use, and how many there are where that is known."""
+    if limit is None or sample is None:
+        return islice(read_records(path), limit), None
+    return sampled(path, limit, sample)
 
 
 def _format(record: Record) -> QuestionFormat:
@@ -90,6 +119,7 @@ def _musique(record: Record, require_answers: bool) -> Question:
         )
     paragraphs = _list(record, record.values.get("paragraphs"), "paragraphs")
     supporting = [row for row in paragraphs if isinstance(row, dict) and row.get("is_supporting")]
+    titles = _texts(record, [row.get("title") for row in supporting], "paragraphs[].title")
     id = record.id()
     return Question(
         id=id,
@@ -97,7 +127,8 @@ def _musique(record: Record, require_answers: bool) -> Question:
         golden_answers=_answers(record, ("answer", "golden_answers"), require_answers),
         kind=id.partition("__")[0] if "__" in id else "",
         hops=len(_list(record, record.values.get("question_decomposition"), "question_decomposition")),
-        gold_titles=_texts(record, [row.get("title") for row in supporting], "paragraphs[].title"),
+        gold_titles=titles,
+        gold_ids=_content_ids(supporting),
     )
 
 
@@ -128,6 +159,15 @@ _READERS = {
     QuestionFormat.MUSIQUE: _musique,
     QuestionFormat.GENERIC: _generic,
 }
+
+
+def _content_ids(paragraphs: list[dict[str, Any]]) -> tuple[str, ...]:
+    """MuSiQue's titles are not unique, so its gold passages are known by content; none when a text is missing."""
+    texts = [paragraph.get("paragraph_text") for paragraph in paragraphs]
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        return ()
+    pairs = zip(paragraphs, texts, strict=True)
+    return tuple(dict.fromkeys(content_id(paragraph["title"], str(text)) for paragraph, text in pairs))
 
 
 def _answers(record: Record, fields: tuple[str, ...], required: bool) -> tuple[str, ...]:

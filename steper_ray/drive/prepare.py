@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import ModelSection
 from steper_ray.core.types import LoopSettings
-from steper_ray.data.demonstrations import read_demonstrations
+from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
 from steper_ray.drive.job import LoopJob, check_model, load_chat
@@ -56,7 +56,7 @@ def prepare(
     Raises:
         UserError: index, demonstrations or chat template are not usable.
     """
-    demonstrations = read_demonstrations(model.demonstrations)
+    demonstrations = demonstrations_of(model, how.strategy)
     facts = read_facts(index)
     parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, facts.identity())
     job = LoopJob(

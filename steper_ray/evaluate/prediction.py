@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from steper_ray.core.answers import accuracy_substring, accuracy_tokens, best, exact_match, f1
-from steper_ray.core.recall import Recall, recall_by_step, titles_of
+from steper_ray.core.recall import Recall, passages_shown, recall_by_step
 from steper_ray.core.types import FailureKind, Question, Step, StopReason, Trajectory, Usage
 
 
@@ -56,7 +56,7 @@ def predictions_of(
         failed: kind of failure by id of questions without a trajectory.
         closed_rule: the yes/no rule of F1, see `core.answers.f1`.
     """
-    titles = titles_of(finished.values())
+    shown = passages_shown(finished.values())
     longest = max((len(_turns(trajectory)) for trajectory in finished.values()), default=0)
     predictions = []
     for question in questions:
@@ -66,7 +66,7 @@ def predictions_of(
         else:
             # Gold answers and passages are those of today's file.
             current = replace(trajectory, question=question)
-            recall = recall_by_step(current, titles, longest)
+            recall = recall_by_step(current, shown, longest)
             predictions.append(_prediction(current, tuple(recall), closed_rule))
     return predictions
 

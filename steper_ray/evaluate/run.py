@@ -59,9 +59,10 @@ def evaluate(config: Config) -> Scores:
 
 
 def _questions(config: Config) -> QuestionSet:
-    if config.evaluate.questions is None:
+    section = config.evaluate
+    if section.questions is None:
         raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
-    return read_questions(config.evaluate.questions, limit=config.evaluate.limit)
+    return read_questions(section.questions, limit=section.limit, sample=section.sample)
 
 
 def _student(config: Config) -> ModelSection:

@@ -48,9 +48,10 @@ def generate(config: Config) -> Manifest:
 
 
 def _questions(config: Config) -> list[Question]:
-    if config.generate.questions is None:
+    section = config.generate
+    if section.questions is None:
         raise ConfigError("generate.questions is missing: a file of questions with gold answers")
-    return list(read_questions(config.generate.questions, limit=config.generate.limit).questions)
+    return list(read_questions(section.questions, limit=section.limit, sample=section.sample).questions)
 
 
 def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:

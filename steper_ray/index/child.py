@@ -26,8 +26,8 @@ def index_in_child(corpus: Path, folder: Path, section: IndexSection) -> None:
     Raises:
         UserError, EnvironmentFault, PhaseFailed: the child's own, or PhaseFailed when it died without a word.
     """
-    order = {"corpus": str(corpus), "folder": str(folder), "k1": section.k1, "b": section.b}
-    order["language"] = section.language
+    order: dict[str, Any] = {"corpus": str(corpus), "folder": str(folder), "k1": section.k1, "b": section.b}
+    order |= {"language": section.language, "passage_words": section.passage_words}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         # A session of its own: Ctrl-C reaches this process, which then ends the child and cleans up.
         child = subprocess.Popen(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +15,9 @@ from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.index.child import index_in_child
 from steper_ray.index.staging import staged
 from steper_ray.runs import Manifest, open_folder, write_manifest
+
+LOOKED_AT = 100_000
+"""Passages that are checked before the build starts; takes a second or two."""
 
 
 def build(config: Config) -> Path:
@@ -32,8 +36,9 @@ def build(config: Config) -> Path:
     check_language(config.index.language)
     folder = config.folder("index")
     _check_free(folder, overwrite=config.index.overwrite)
-    # The first passage shows most faults of a corpus; the others surface while it is read.
-    next(read_corpus(corpus))
+    # The first passages show most faults of a corpus; the others surface while it is read.
+    for _ in islice(read_corpus(corpus, config.index.passage_words), LOOKED_AT):
+        pass
 
     started = time.monotonic()
     with staged(folder) as staging:

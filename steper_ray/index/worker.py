@@ -14,7 +14,7 @@ def main(order: str) -> int:
     values = json.loads(order)
     try:
         build_index(
-            read_corpus(Path(values["corpus"])),
+            read_corpus(Path(values["corpus"]), values["passage_words"]),
             Path(values["folder"]),
             k1=values["k1"],
             b=values["b"],

@@ -6,7 +6,7 @@ from pathlib import Path
 from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config, ModelSection, ServeSection
 from steper_ray.core.types import LoopSettings, Trajectory
-from steper_ray.data.demonstrations import read_demonstrations
+from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.job import check_model, load_chat
 from steper_ray.errors import ConfigError, RunFolderError
@@ -43,7 +43,7 @@ def plan_service(config: Config) -> ServicePlan:
     index = (config.serve.index or config.folder("index")).resolve()
     read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
-    demonstrations = read_demonstrations(student.demonstrations)
+    demonstrations = demonstrations_of(student, how.strategy)
     return ServicePlan(how, student, demonstrations, index, config.serve, config.run.seed, threads)
 
 

@@ -43,6 +43,10 @@ def languages() -> list[str]:
     return sorted([*known, "en"])
 
 
+def cuts_thai() -> bool:
+    return bool(java_class("org.apache.lucene.analysis.th.ThaiTokenizer").DBBI_AVAILABLE)
+
+
 def modules() -> list[str]:
     return sorted({name.partition(".")[0] for name in sys.modules})
 

@@ -94,7 +94,18 @@ def test_settings_are_checked_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_fault_in_mid_corpus_names_its_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_fault_among_the_first_passages_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    corpus = _corpus(tmp_path / "c.jsonl", 100)
+    corpus.write_text(corpus.read_text() + json.dumps({"_id": "7", "text": "again"}) + "\n")
+    with pytest.raises(InputError, match=r"c\.jsonl, line 101, field 'id': duplicate id, first in line 8; found '7'"):
+        build(_config(tmp_path, f"index.corpus={corpus}"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_fault_in_mid_corpus_names_its_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steper_ray.index.run.LOOKED_AT", 10)
     corpus = _corpus(tmp_path / "c.jsonl", 100)
     corpus.write_text(corpus.read_text() + json.dumps({"_id": "7", "text": "again"}) + "\n")
     with pytest.raises(UserError, match=r"c\.jsonl, line 101, field 'id': duplicate id, first in line 8; found '7'"):
@@ -162,3 +173,17 @@ def test_what_a_killed_phase_leaves_never_opens_and_the_next_one_sweeps_it(tmp_p
         read_facts(tmp_path / "run" / "index")
     build(_config(tmp_path, f"index.corpus={_corpus(tmp_path / 'c.jsonl', 3)}"))
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["index"]
+
+
+def test_a_passage_too_long_behind_the_first_ones_ends_the_build_at_its_line(
+    lucene: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steper_ray.index.run.LOOKED_AT", 10)
+    corpus = _corpus(tmp_path / "c.jsonl", 20)
+    with corpus.open("a") as file:
+        file.write(json.dumps({"_id": "long", "text": "word " * 2001}) + "\n")
+    with pytest.raises(UserError, match=r"line 21, field 'text': passage 'long' has 2,001 words.*corpus split"):
+        build(_config(tmp_path, f"index.corpus={corpus}"))
+    assert not (tmp_path / "run" / "index").exists()
+    build(_config(tmp_path, f"index.corpus={corpus}", "index.passage_words=null"))
+    assert read_facts(tmp_path / "run" / "index").passages == 21

@@ -5,7 +5,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from steper_ray.core.chat import BASE_TEMPLATE, ChatFormat
-from steper_ray.core.prompts import build_prompt, forced_prompt
+from steper_ray.core.prompts import build_prompt, forced_prompt, with_demonstrations
 from steper_ray.core.types import (
     Layout,
     LoopSettings,
@@ -157,6 +157,41 @@ def test_a_base_model_gets_our_template_which_its_weights_then_carry():
     assert tokenizer.chat_template == BASE_TEMPLATE
     dialogue = Prompt((Message("user", "Q"), Message("assistant", "R."), Message("user", "P")))
     assert text_of(chat.prompt_ids(dialogue)) == "<|endoftext|>Q\n\nRationale:\nR.\nP\n\nRationale:\n"
+
+
+FEW_SHOT = """<|endoftext|>Example
+
+Passages:
+Tarn: Tarn lies on the Essel.
+Essel: The Essel is a river.
+
+Question: On which river does Tarn lie?
+
+Reasoning:
+Tarn lies on the Essel.
+So the answer is: Essel.
+
+Answer the question in steps, from the passages alone. In each turn write one or two sentences with the next fact that \
+is needed. When nothing is missing, write in a turn of its own: So the answer is: …
+
+Question: Who hosted Hee Haw?
+
+Passages:
+Roy Clark: Roy Clark hosted it.
+
+Rationale:
+"""
+
+
+def test_a_base_model_with_demonstrations_is_shown_a_plain_few_shot_prompt():
+    shown = (Passage("", "Tarn", "Tarn lies on the Essel."), Passage("", "Essel", "The Essel is a river."))
+    steps = (Step("", (), shown[:1], "Tarn lies on the Essel."), Step("", (), shown[1:], "So the answer is: Essel."))
+    demonstration = Trajectory(Question("", "On which river does Tarn lie?"), steps=steps, stop=StopReason.ANSWERED)
+    prompt = build_prompt(
+        Question("q", "Who hosted Hee Haw?"), (), (Passage("p", "Roy Clark", "Roy Clark hosted it."),), TURNS
+    )
+    ids = ChatFormat(byte_level(None)).prompt_ids(with_demonstrations(prompt, [demonstration]))
+    assert text_of(ids) == FEW_SHOT
 
 
 def test_a_base_model_that_was_exported_is_still_known_as_one(tmp_path):

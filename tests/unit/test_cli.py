@@ -42,6 +42,39 @@ def empty_corpus(folder: Path) -> list[str]:
     return ["index", f"index.corpus={write(folder / 'corpus.jsonl')}", f"run.folder={folder / 'run'}"]
 
 
+def too_long_a_passage(folder: Path) -> list[str]:
+    corpus = write(folder / "corpus.jsonl", GOOD_PASSAGE, json.dumps({"_id": "2", "text": "word " * 2001}))
+    return ["index", f"index.corpus={corpus}", f"run.folder={folder / 'run'}"]
+
+
+def split_onto_an_existing_file(folder: Path) -> list[str]:
+    corpus = write(folder / "corpus.jsonl", GOOD_PASSAGE)
+    return ["corpus", "split", str(corpus), str(corpus)]
+
+
+def split_with_too_much_overlap(folder: Path) -> list[str]:
+    return ["corpus", "split", str(folder / "a.jsonl"), str(folder / "b.jsonl"), "--words", "10", "--overlap", "6"]
+
+
+def questions_without_contexts(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION)
+    return ["corpus", "from-questions", str(questions), str(folder / "c.jsonl")]
+
+
+def sample_without_limit(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION)
+    return ["generate", f"generate.questions={questions}", f"run.folder={folder / 'run'}", "--sample", "3"]
+
+
+def more_demonstrations_than_there_are(folder: Path) -> list[str]:
+    demonstrations = write(folder / "d.jsonl", '{"question": "Q?", "steps": [{"rationale": "So the answer is: x."}]}')
+    return [
+        *no_index(folder),
+        f"teacher.demonstrations={demonstrations}",
+        "teacher.demonstrations_count=2",
+    ]
+
+
 def broken_question_line(folder: Path) -> list[str]:
     questions = write(folder / "q.jsonl", GOOD_QUESTION, '{"id": "2", "question"')
     return ["generate", f"generate.questions={questions}", f"run.folder={folder / 'run'}"]
@@ -106,6 +139,15 @@ CASES: list[tuple[Callable[[Path], list[str]], str]] = [
     (missing_corpus, r"absent\.jsonl"),
     (broken_corpus_line, r"corpus\.jsonl, line 1"),
     (empty_corpus, r"corpus\.jsonl: .*no passage"),
+    (
+        too_long_a_passage,
+        r"corpus\.jsonl, line 2, field 'text': passage '2' has 2,001 words.*steper corpus split IN OUT",
+    ),
+    (split_onto_an_existing_file, r"corpus\.jsonl exists already; .*--overwrite"),
+    (split_with_too_much_overlap, r"--overlap must be from 0 to half of --words \(5\), found 6"),
+    (questions_without_contexts, r"q\.jsonl, line 1: has no context of its own"),
+    (sample_without_limit, r"generate\.sample=3 chooses questions at random but generate\.limit, .*is empty; set it"),
+    (more_demonstrations_than_there_are, r"demonstrations_count asks for 2 worked examples, found 1"),
     (broken_question_line, r"q\.jsonl, line 2"),
     (question_without_answer, r"q\.jsonl, line 2.*answer"),
     (folder_without_model, r"config\.json"),
@@ -145,7 +187,7 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
     code += "print([name for name in ('ray', 'torch', 'vllm', 'pyarrow', 'pydantic') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip().endswith("[]")
-    for command in ("index", "generate", "train", "evaluate", "serve", "report", "ask", "doctor", "demo"):
+    for command in ("corpus", "index", "generate", "train", "evaluate", "serve", "report", "ask", "doctor", "demo"):
         assert command in done.stdout
 
 
@@ -153,3 +195,31 @@ def test_settings_are_one_file_and_overrides() -> None:
     assert split_settings(["a.yaml", "loop.k=3"]) == (Path("a.yaml"), ["loop.k=3"])
     with pytest.raises(ConfigError, match="one configuration file at most"):
         split_settings(["a.yaml", "b.yaml"])
+
+
+@pytest.mark.parametrize("phase", ["generate", "evaluate"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["a.yaml", "x.y=1", "--limit", "5", "--sample", "3"],
+        ["--limit", "5", "--sample", "3", "a.yaml", "x.y=1"],
+        ["a.yaml", "--limit", "5", "x.y=1", "--sample=3"],
+    ],
+)
+def test_flags_become_overrides_wherever_they_stand(
+    phase: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr("steper_ray.cli.run_phase", lambda phase, settings: seen.append((phase, settings)))
+    assert main([phase, *words]) == 0
+    assert seen == [(phase, ["a.yaml", "x.y=1", f"{phase}.limit=5", f"{phase}.sample=3"])]
+
+
+@pytest.mark.parametrize(
+    "words", [["train", "--limit", "5"], ["generate", "--limt", "5"], ["ask", "Who?", "x"], ["corpus", "split", "a"]]
+)
+def test_unknown_flags_and_words_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert re.search("unrecognized arguments|required", capsys.readouterr().err)

@@ -88,6 +88,24 @@ def test_a_faulty_passage_is_refused(path: Path, row: dict[str, Any], message: s
     assert _fault(path, row).startswith(message)
 
 
+def test_a_passage_that_is_too_long_is_refused_with_its_length_and_the_remedy(path: Path) -> None:
+    _write(path, {"_id": "a", "text": "one two three"}, {"_id": "b", "contents": "one two three four"})
+    assert len(list(read_corpus(path, 4))) == 2
+    with pytest.raises(InputError) as caught:
+        list(read_corpus(path, 3))
+    assert str(caught.value) == (
+        f"{path}, line 2, field 'contents': passage 'b' has 4 words, more than index.passage_words=3. Cut "
+        "documents into passages with `steper corpus split IN OUT`, or raise index.passage_words"
+    )
+
+
+def test_two_characters_of_a_script_without_spaces_are_a_word(path: Path) -> None:
+    _write(path, {"_id": "a", "text": "一二三四五六七"})
+    assert len(list(read_corpus(path, 4))) == 1
+    with pytest.raises(InputError, match="passage 'a' has 4 words"):
+        list(read_corpus(path, 3))
+
+
 def test_an_empty_title_is_no_fault(path: Path) -> None:
     rows = [{"_id": "a", "title": " ", "text": "x"}, {"_id": "b", "title": None, "text": "y"}]
     assert [passage.title for passage in read_corpus(_write(path, *rows))] == ["", ""]

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from steper_ray.core.identity import content_id
 from steper_ray.core.types import Question
 from steper_ray.data.questions import QuestionFormat, read_questions
 from steper_ray.errors import InputError
@@ -70,7 +71,14 @@ def test_2wiki_is_told_by_its_evidences_and_takes_aliases(tmp_path: Path) -> Non
 def test_musique_takes_hops_from_its_decomposition_and_titles_from_supporting_paragraphs(tmp_path: Path) -> None:
     found = read_questions(_lines(tmp_path, MUSIQUE))
     assert found.format is QuestionFormat.MUSIQUE
-    assert found.questions == (Question("3hop1__1_2_3", "When?", ("1862", "in 1862"), "3hop1", 3, ("A", "C")),)
+    gold = (content_id("A", "…"), content_id("C", "…"))
+    assert found.questions == (Question("3hop1__1_2_3", "When?", ("1862", "in 1862"), "3hop1", 3, ("A", "C"), gold),)
+
+
+def test_musique_without_texts_has_gold_titles_alone(tmp_path: Path) -> None:
+    bare = {**MUSIQUE, "paragraphs": [{"title": "A", "is_supporting": True}]}
+    question = read_questions(_lines(tmp_path, bare)).questions[0]
+    assert (question.gold_titles, question.gold_ids) == (("A",), ())
 
 
 def test_musique_questions_without_an_answer_are_refused(tmp_path: Path) -> None:
@@ -119,6 +127,75 @@ def test_a_limit_leaves_the_rest_unread(tmp_path: Path) -> None:
     path = _lines(tmp_path, GENERIC)
     path.write_text(path.read_text() + "broken\n")
     assert len(read_questions(path, limit=1).questions) == 1
+
+
+def _numbered(tmp_path: Path, count: int) -> Path:
+    return _lines(tmp_path, *({**GENERIC, "id": f"g{number}"} for number in range(count)))
+
+
+def _ids(path: Path, **arguments: Any) -> list[str]:
+    return [question.id for question in read_questions(path, **arguments).questions]
+
+
+def test_a_sample_is_the_same_for_the_same_seed_and_in_the_order_of_the_file(tmp_path: Path) -> None:
+    path = _numbered(tmp_path, 200)
+    first, again, other = (_ids(path, limit=20, sample=seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(set(first)) == 20
+    assert first == [id for id in _ids(path) if id in first]
+    assert first != _ids(path, limit=20)
+
+
+def test_a_larger_sample_keeps_what_a_smaller_one_chose(tmp_path: Path) -> None:
+    path = _numbered(tmp_path, 200)
+    assert set(_ids(path, limit=20, sample=7)) < set(_ids(path, limit=60, sample=7))
+
+
+def test_a_sample_takes_every_part_of_the_file_alike(tmp_path: Path) -> None:
+    path = _numbered(tmp_path, 60)
+    halves = [sum(int(id[1:]) < 30 for id in _ids(path, limit=10, sample=seed)) for seed in range(100)]
+    assert sum(halves) / 1000 == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_sample_of_more_than_there_is_is_all(tmp_path: Path) -> None:
+    path = _numbered(tmp_path, 3)
+    assert _ids(path, limit=5, sample=0) == ["g0", "g1", "g2"]
+
+
+def test_a_sample_names_faults_by_their_line(tmp_path: Path) -> None:
+    rows = [{**GENERIC, "id": f"g{number}", "golden_answers": []} for number in range(5)]
+    assert _fault(_lines(tmp_path, *rows), limit=1, sample=1).startswith("line ")
+    assert _fault(_lines(tmp_path, GENERIC, {"question": "?"}), limit=1, sample=1).startswith("line 2: '_id' or 'id'")
+    assert _fault(_lines(tmp_path, GENERIC, GENERIC), limit=2, sample=1).startswith("line 2, field 'id': duplicate id")
+    assert _fault(_lines(tmp_path), limit=2, sample=1).endswith("holds no question")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({}, "questions: 2 of 2 from questions.json (hotpotqa)"),
+        ({"limit": 1, "sample": 3}, "questions: 1 of 2 from questions.json (hotpotqa)"),
+        ({"limit": 5}, "questions: 2 of 2 from questions.json (hotpotqa)"),
+        ({"limit": 1}, "questions: the first 1 from questions.json (hotpotqa)"),
+    ],
+)
+def test_the_line_for_the_log_names_number_file_and_format(
+    tmp_path: Path, arguments: dict[str, int], line: str
+) -> None:
+    path = _list(tmp_path, HOTPOT, {**HOTPOT, "_id": "h2"})
+    assert read_questions(path, **arguments).line(path) == line
+
+
+def test_flashrag_is_read_from_lines_and_parquet_alike(tmp_path: Path) -> None:
+    context = {"title": ["A", "B"], "sentences": [["One."], ["Two."]]}
+    facts = {"title": ["A", "B"], "sent_id": [0, 0]}
+    metadata = {"type": "bridge", "level": "hard", "supporting_facts": facts, "context": context}
+    row = {"id": "dev_0", "question": "When?", "golden_answers": ["1862"], "metadata": metadata}
+    path = tmp_path / "dev.parquet"
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    for found in (read_questions(_lines(tmp_path, row)), read_questions(path)):
+        assert found.format is QuestionFormat.GENERIC
+        assert found.questions == (Question("dev_0", "When?", ("1862",), "bridge", 2, ("A", "B")),)
 
 
 def test_answers_may_be_absent_where_they_are_not_needed(tmp_path: Path) -> None:

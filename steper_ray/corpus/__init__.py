@@ -1,0 +1,1 @@
+"""The corpus commands: documents, or the questions' own contexts, become a corpus that `steper index` takes."""
