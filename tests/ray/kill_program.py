@@ -1,7 +1,7 @@
-"""A generation to be killed: `python kill_program.py FOLDER MODEL`, on a Ray of its own, with a model that counts its calls.
+"""A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER MODEL [section.key=value …]`.
 
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
-MODEL is `scripted`, or `deadly`: the process dies on the call for question q7.
+MODEL is `deadly` where the process shall die on each call for question q7.
 """
 
 import json
@@ -17,7 +17,7 @@ from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import load_model
-from steper_ray.drive.prepare import prepare
+from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import SteperError
 
 
@@ -64,7 +64,9 @@ def main(folder: Path, model: str, *overrides: str) -> int:
     )
     questions = read_questions(folder / "questions.jsonl").questions
     how, section = config.loop.settings(), config.generate
-    job, parts = prepare(config.teacher, how, config.folder("index"), section, seed=0, force_answer=False)
+    job, parts = prepare(
+        checked(config.teacher, "teacher"), how, config.folder("index"), section, seed=0, force_answer=False
+    )
     job = replace(job, load=Load(folder / "calls", "q7" if model == "deadly" else ""))
     into = config.folder("generate")
     into.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Processes of a running generation are killed for real; afterwards every key is there once and nothing is truncated."""
+"""Processes of a running generation are killed for real; then every key is there once and nothing is truncated."""
 
 import json
 import os
@@ -181,3 +181,33 @@ def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the
     assert part_files(folder / "generate" / "trajectories")
     with generation(folder) as process:
         assert result(process)["finished"] == QUESTIONS
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
+def test_an_engine_process_that_dies_or_hangs_is_replaced_and_all_questions_finish(
+    folder: Path, base_model: Path, blow: signal.Signals
+) -> None:
+    few = (folder / "questions.jsonl").read_text().splitlines()[:24]
+    (folder / "questions.jsonl").unlink()
+    (folder / "questions.jsonl").write_text("\n".join(few))
+    settings = [
+        "teacher.backend=vllm",
+        f"teacher.model={base_model}",
+        "teacher.engine=async",
+        "teacher.kv_cache_gib=0.3",
+        "teacher.watchdog_s=20",
+        "loop.step_limit=3",
+        "loop.rationale_tokens=48",
+        "generate.in_flight=8",
+    ]
+    with generation(folder, "scripted", *settings) as process:
+        wait_until(lambda: calls(folder) > 8)
+        engine = process_named(process.pid, "VLLM::EngineCore")
+        engine.send_signal(blow)
+        counts = result(process)
+        assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
+    assert counts["finished"] + sum(counts["failed"].values()) == len(few)
+    # Those in flight at a death may be handed over as failures of a kind that the same command tries again.
+    assert set(counts["failed"]) <= {"engine"}
+    assert len(contents(folder)) == counts["finished"] >= len(few) - 8
