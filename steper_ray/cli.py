@@ -15,6 +15,7 @@ from steper_ray import __version__
 _PHASES = {
     "index": "build the BM25 index of a corpus",
     "generate": "drive the teacher over questions; write trajectories and samples",
+    "samples": "make samples again from trajectories, with other rules or in another form; no teacher runs",
     "train": "train the student on samples with the StepER loss; export weights",
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
@@ -23,6 +24,7 @@ _PHASES = {
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
     "generate": ("steper_ray.generate.run", "generate"),
+    "samples": ("steper_ray.generate.samples", "samples"),
     "train": ("steper_ray.train.run", "train"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),

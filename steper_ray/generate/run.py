@@ -4,14 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
+from steper_ray.core.selection import Correctness
 from steper_ray.core.types import Question
 from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
-from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.drive.progress import LoopStats
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.generate.samples import SampleCounts, write_samples
+from steper_ray.generate.sample_counts import SampleCounts
+from steper_ray.generate.samples import samples_job, tell, write_samples
+from steper_ray.generate.samples_job import check_folder, check_samples
 from steper_ray.runs import Manifest, open_folder, write_manifest
 
 
@@ -24,6 +27,7 @@ def generate(config: Config) -> Manifest:
     """
     if config.generate.paths > 1 and config.teacher.temperature == 0:
         raise ConfigError("generate.paths above 1 needs teacher.temperature above 0; greedy paths are all the same")
+    check_samples(config)
     questions = _questions(config)
     job, parts = prepare(
         checked(config.teacher, "teacher"),
@@ -33,24 +37,28 @@ def generate(config: Config) -> Manifest:
         seed=config.run.seed,
         force_answer=False,
     )
+    check_folder(config.folder("samples"))
     folder = open_folder(config.folder("generate"), config)
     into = _collection(config, folder, claim_folder(folder, parts))
+    making = samples_job(config, read_fingerprint(folder), frozenset(into.keys(questions)))
     stats = collect(questions, job, into, config.ray)
     asked = counts(questions, into)
     if asked["finished"] == 0:
         raise PhaseFailed(f"no question could be finished: {asked['failed']}; the reasons stand in {into.failures}")
-    keys = frozenset(into.keys(questions))
-    samples = write_samples(into.trajectories, keys, folder / "samples", job.how, into.fingerprint)
+    samples, _ = write_samples(making)
     manifest = Manifest("generate", into.fingerprint, {**asked, **samples.counts()}, stats.facts())
     write_manifest(folder, manifest)
-    _tell(folder, asked, samples, stats)
+    _tell(config, asked, samples, stats)
     return manifest
 
 
 def _questions(config: Config) -> list[Question]:
     if config.generate.questions is None:
         raise ConfigError("generate.questions is missing: a file of questions with gold answers")
-    return list(read_questions(config.generate.questions, limit=config.generate.limit).questions)
+    vote = config.samples.correctness is Correctness.MAJORITY
+    return list(
+        read_questions(config.generate.questions, limit=config.generate.limit, require_answers=not vote).questions
+    )
 
 
 def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
@@ -67,21 +75,15 @@ def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
     )
 
 
-def _tell(folder: Path, asked: dict[str, Any], samples: SampleCounts, stats: LoopStats) -> None:
-    made = samples.counts()
+def _tell(config: Config, asked: dict[str, Any], samples: SampleCounts, stats: LoopStats) -> None:
     print(
-        f"generate: {asked['finished']} of {asked['asked']} trajectories finished, {made['used']} correct and used, "
-        f"dropped {made['dropped'] or 'none'}, failed {asked['failed'] or 'none'}; "
-        f"{made['samples']} samples {made['stages']} in {folder / 'samples'}; cache hits {stats.cache_hit_rate:.0%}"
+        f"generate: {asked['finished']} of {asked['asked']} trajectories finished, failed {asked['failed'] or 'none'}; "
+        f"cache hits {stats.cache_hit_rate:.0%}"
     )
-    if samples.many_one_step:
-        print(
-            f"warning: {samples.one_step_share:.0%} of the trajectories answer in one step; initialization and "
-            "expansion will hardly be trained"
-        )
+    tell(config.folder("samples"), samples)
     if asked["failed"] or asked["not_started"]:
         print("next: the same command again tries what failed for a transient reason")
-    elif made["used"] == 0:
-        print("next: no trajectory is correct, so there is nothing to train on; read some in the trajectories folder")
+    elif samples.used == 0:
+        print(f"next: nothing to train on; see why with `steper inspect {config.folder('generate')}`")
     else:
         print("next: steper train")
