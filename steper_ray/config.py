@@ -102,7 +102,7 @@ class ModelSection(Section):
     model: Path | None = None
     """Hugging Face folder with weights and tokenizer."""
     recordings: Path | None = None
-    """`replay`: JSONL with `id` and `steps[].rationale`."""
+    """`replay`: JSONL with `id` and `steps[].rationale`, or MuSiQue's questions for `loop.strategy=self_ask`."""
     engine: Literal["auto", "inprocess", "async"] = "auto"
     """`inprocess`: engine and actor in one process (fastest on CPU); `async`: vLLM's AsyncLLM (GPUs)."""
     context_tokens: Positive | None = None

@@ -5,8 +5,9 @@ from typing import Any
 
 from steper_ray.config import Config
 from steper_ray.core.selection import Correctness
-from steper_ray.core.types import Question
+from steper_ray.core.types import Question, Strategy
 from steper_ray.data.questions import read_questions
+from steper_ray.data.recordings import holds_decompositions
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.prepare import checked, prepare
@@ -29,6 +30,7 @@ def generate(config: Config) -> Manifest:
         raise ConfigError("generate.paths above 1 needs teacher.temperature above 0; greedy paths are all the same")
     check_samples(config)
     questions = _questions(config)
+    _check_form(config)
     job, parts = prepare(
         checked(config.teacher, "teacher"),
         config.loop.settings(),
@@ -59,6 +61,18 @@ def _questions(config: Config) -> list[Question]:
     return list(
         read_questions(config.generate.questions, limit=config.generate.limit, require_answers=not vote).questions
     )
+
+
+def _check_form(config: Config) -> None:
+    """MuSiQue's decompositions ask; the instruction of another strategy would not fit them."""
+    recordings = config.teacher.recordings
+    if config.teacher.backend != "replay" or recordings is None or config.loop.strategy is Strategy.SELF_ASK:
+        return
+    if holds_decompositions(recordings):
+        raise ConfigError(
+            f"teacher.recordings={recordings} holds decompositions, which are self-ask; found loop.strategy="
+            f"{config.loop.strategy}, set loop.strategy=self_ask"
+        )
 
 
 def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
