@@ -88,10 +88,31 @@ def _parser() -> argparse.ArgumentParser:
             "settings", nargs="*", metavar="SETTING", help="a YAML file, then overrides: section.key=value"
         )
         command.set_defaults(run=lambda options, phase=phase: run_phase(phase, options.settings))
+    _add_inspect(commands)
     _add_ask(commands)
     _add_doctor(commands)
     _add_demo(commands)
     return parser
+
+
+def _add_inspect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "show trajectories, failures and why each was kept or dropped"
+    command = commands.add_parser("inspect", help=what, description=what)
+    command.add_argument("folder", type=Path, metavar="RUN", help="a run folder, or that of generate or evaluate")
+    command.add_argument("--question", metavar="ID", help="all paths of this question, step by step")
+    command.add_argument("--only", choices=("kept", "dropped", "failed", "wrong"), help="these alone, step by step")
+    command.add_argument("--limit", type=int, default=3, help="how many to show (of each outcome)")
+    command.set_defaults(run=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from steper_ray.errors import ConfigError
+    from steper_ray.look.findings import Only
+    from steper_ray.look.run import inspect
+
+    if options.limit < 1:
+        raise ConfigError(f"--limit must be at least 1, found {options.limit}")
+    inspect(options.folder, options.question, Only(options.only) if options.only else None, options.limit)
 
 
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from steper_ray.core.text import squeeze
+from steper_ray.core.text import printable
 
 _MARKUP = re.compile(r"([\\`*{}\[\]<>()#!|~&$]|\b_|_\b)")
 _CHARACTERS = 400
@@ -12,13 +12,13 @@ _CHARACTERS = 400
 
 def plain(text: str) -> str:
     """One line of text that Markdown shows as it is, in a table cell too."""
-    return _MARKUP.sub(r"\\\1", squeeze(text))
+    return _MARKUP.sub(r"\\\1", printable(text))
 
 
 def block(text: str) -> str:
     """A fenced block; its fence is longer than any run of backticks inside, its lines are cut to a readable length."""
     lines = [line if len(line) <= _CHARACTERS else f"{line[: _CHARACTERS - 1]}…" for line in text.splitlines()]
-    shown = "\n".join("".join(character for character in line if character.isprintable()) for line in lines)
+    shown = "\n".join(map(printable, lines))
     longest = max((len(run) for run in re.findall(r"`+", shown)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{shown}\n{fence}"
