@@ -1,7 +1,7 @@
 """Which trajectories of a folder become samples: the core's decision, question by question, over Parquet parts.
 
 One pass over keys, answers and rationales decides; whoever wants the rows reads them afterwards. Held meanwhile are one
-`Candidate` per finished trajectory (about 300 bytes: a million takes 0.3 GB), and after it a reason per trajectory.
+`Candidate` per finished trajectory (some hundred bytes: a million takes less than 1 GB), and then a reason for each.
 """
 
 import hashlib

@@ -59,7 +59,7 @@ class SampleCounts:
                 "hardly be trained (demonstrations or samples.max_stage_share help)"
             )
         told += [
-            f"only {share:.1%} of the samples are {stage}"
+            f"only {share:.1%} of the samples are {stage}" if share else f"no sample is {stage}"
             for stage, share in self.shares().items()
             if share < _RARE_STAGE_WARNING
         ]

@@ -11,7 +11,7 @@ from steper_ray.config import Config, LoopSection
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.samples import samples_of
 from steper_ray.core.selection import Correctness
-from steper_ray.core.types import Layout, Sample, Stage, Target
+from steper_ray.core.types import STAGE_TERMS, Layout, Sample, Stage, Target
 from steper_ray.data.questions import read_questions
 from steper_ray.data.schemas import (
     MESSAGES,
@@ -27,7 +27,7 @@ from steper_ray.drive.fingerprint import read_fingerprint
 from steper_ray.drive.ledger import Key
 from steper_ray.drive.selection import Selection, select
 from steper_ray.drive.writer import PartWriter
-from steper_ray.generate.card import CardFacts, write_card
+from steper_ray.generate.card import CARD_FILE, CardFacts, write_card
 from steper_ray.generate.sample_counts import SampleCounts
 from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop, check_samples, form
 from steper_ray.runs import Manifest, write_manifest
@@ -88,10 +88,11 @@ def write_samples(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
 
 def tell(folder: Path, counts: SampleCounts) -> None:
     """Say on the terminal what came out."""
-    made = counts.counts()
+    stages = ", ".join(f"{counts.stages[stage]:,} {term}" for stage, term in STAGE_TERMS.items())
+    dropped = ", ".join(f"{number:,} {reason}" for reason, number in sorted(counts.dropped.items())) or "none"
     print(
-        f"samples: {made['samples']} samples {made['stages']} of {made['used']} of {made['finished']} trajectories, "
-        f"dropped {made['dropped'] or 'none'}; in {folder}, described in {folder / 'README.md'}"
+        f"samples: {counts.samples:,} ({stages}) of {counts.used:,} of {counts.finished:,} trajectories, "
+        f"dropped: {dropped}; in {folder}, described in {folder / CARD_FILE}"
     )
     for warning in counts.warnings():
         print(f"warning: {warning}")
