@@ -3,12 +3,11 @@
 Schema versions stand in the Parquet metadata; a reader refuses a version it does not know.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steper_ray.core.answers import best, exact_match, f1, is_correct
@@ -256,7 +255,7 @@ def part_files(folder: Path) -> list[Path]:
 
 
 def read_rows(
-    folder: Path, schema: pa.Schema, columns: list[str] | None = None, questions: Collection[str] | None = None
+    folder: Path, schema: pa.Schema, columns: list[str] | None = None, keys: Container[tuple[str, int]] | None = None
 ) -> Iterator[dict[str, Any]]:
     """Stream the rows of a folder of Parquet parts, `_ROWS_AT_ONCE` in memory at a time.
 
@@ -264,7 +263,7 @@ def read_rows(
         folder: the parts.
         schema: what they must hold.
         columns: only these; a field of nested lists is named as in Parquet, `steps.list.element.rationale`.
-        questions: only the rows of these question ids.
+        keys: only the rows of these (question id, path); the others cost next to nothing.
 
     Raises:
         RunFolderError: a part was written with another schema version or lacks columns.
@@ -279,12 +278,13 @@ def read_rows(
         with file:
             _check_schema(part, file.schema_arrow, wanted)
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=wanted):
-                rows = batch if questions is None else _of_questions(batch, questions)
+                rows = batch if keys is None else _of_keys(batch, keys)
                 yield from rows.to_pylist()
 
 
-def _of_questions(batch: pa.RecordBatch, questions: Collection[str]) -> pa.RecordBatch:
-    return batch.filter(pc.is_in(batch.column("question_id"), value_set=pa.array(questions, pa.string())))
+def _of_keys(batch: pa.RecordBatch, keys: Container[tuple[str, int]]) -> pa.RecordBatch:
+    found = zip(batch.column("question_id").to_pylist(), batch.column("path").to_pylist(), strict=True)
+    return batch.filter(pa.array([key in keys for key in found], pa.bool_()))
 
 
 def _check_schema(part: Path, found: pa.Schema, wanted: list[str]) -> None:

@@ -108,20 +108,15 @@ def _asked(config: Config) -> frozenset[Key] | None:
 
 
 def _write_rows(job: SamplesJob, selection: Selection, building: Path) -> tuple[SampleCounts, dict[Stage, Sample]]:
-    counts = SampleCounts()
+    kept = {key for key, reason in selection.reasons.items() if reason is None}
+    counts = SampleCounts(finished=len(selection.reasons), questions=len({name for name, _ in kept}))
+    counts.dropped.update(reason for reason in selection.reasons.values() if reason is not None)
     examples: dict[Stage, Sample] = {}
     with ExitStack() as stack:
         writer = stack.enter_context(PartWriter(building, SAMPLES, rows=_ROWS_PER_PART, seconds=float("inf")))
         chats = stack.enter_context(_messages_writer(building)) if job.section.messages else None
-        for row in read_rows(job.generation / "trajectories", TRAJECTORIES):
-            key = (row["question_id"], row["path"])
-            if key not in selection.reasons:
-                continue
-            counts.finished += 1
-            if reason := selection.reasons[key]:
-                counts.dropped[reason] += 1
-                continue
-            trajectory, answer = trajectory_of(row), selection.answers.get(key[0])
+        for row in read_rows(job.generation / "trajectories", TRAJECTORIES, keys=kept):
+            trajectory, answer = trajectory_of(row), selection.answers.get(row["question_id"])
             counts.used += 1
             counts.one_step += len(trajectory.steps) == 1
             counts.teachers.add(row["model"])
@@ -134,7 +129,6 @@ def _write_rows(job: SamplesJob, selection: Selection, building: Path) -> tuple[
             if chats is not None:
                 as_chat = replace(job.how, layout=Layout.TURNS, target=Target.STEP)
                 chats.add(messages_row(samples_of(trajectory, as_chat, answer)[-1], provenance))
-    counts.questions = len({name for (name, _), reason in selection.reasons.items() if reason is None})
     return counts, examples
 
 

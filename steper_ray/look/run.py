@@ -1,6 +1,6 @@
 """`steper inspect`: an overview of a folder of trajectories, or some of them from the first query to the answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -65,12 +65,8 @@ def _wanted(findings: Findings, folder: LookFolder, question: str | None, only: 
 
 
 def _trajectories(folder: LookFolder, keys: Sequence[Key]) -> dict[Key, Trajectory]:
-    wanted = set(keys)
-    rows: Iterable[dict[str, object]] = read_rows(
-        folder.trajectories, TRAJECTORIES, questions=sorted({name for name, _ in wanted})
-    )
-    found = map(trajectory_of, rows)
-    return {key: each for each in found if (key := (each.question.id, each.path)) in wanted}
+    found = map(trajectory_of, read_rows(folder.trajectories, TRAJECTORIES, keys=frozenset(keys)))
+    return {(each.question.id, each.path): each for each in found}
 
 
 def _shown(key: Key, trajectory: Trajectory | None, findings: Findings) -> RenderableType:
