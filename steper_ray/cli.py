@@ -15,6 +15,7 @@ from steper_ray import __version__
 _PHASES = {
     "index": "build the BM25 index of a corpus",
     "generate": "drive the teacher over questions; write trajectories and samples",
+    "samples": "make samples again from trajectories, with other rules or in another form; no teacher runs",
     "train": "train the student on samples with the StepER loss; export weights",
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
@@ -23,6 +24,7 @@ _PHASES = {
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
     "generate": ("steper_ray.generate.run", "generate"),
+    "samples": ("steper_ray.generate.samples", "samples"),
     "train": ("steper_ray.train.run", "train"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
             run=lambda options, phase=phase: run_phase(phase, [*options.settings, *_flags(options, phase)])
         )
     _add_corpus(commands)
+    _add_inspect(commands)
     _add_ask(commands)
     _add_doctor(commands)
     _add_demo(commands)
@@ -141,6 +144,26 @@ def _gather(options: argparse.Namespace) -> None:
     from steper_ray.corpus.gather import gather_corpus
 
     gather_corpus(options.sources, options.target, overwrite=options.overwrite)
+
+
+def _add_inspect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "show trajectories, failures and why each was kept or dropped"
+    command = commands.add_parser("inspect", help=what, description=what)
+    command.add_argument("folder", type=Path, metavar="RUN", help="a run folder, or that of generate or evaluate")
+    command.add_argument("--question", metavar="ID", help="all paths of this question, step by step")
+    command.add_argument("--only", choices=("kept", "dropped", "failed", "wrong"), help="these alone, step by step")
+    command.add_argument("--limit", type=int, default=3, help="how many to show (of each outcome)")
+    command.set_defaults(run=_inspect)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from steper_ray.errors import ConfigError
+    from steper_ray.look.findings import Only
+    from steper_ray.look.run import inspect
+
+    if options.limit < 1:
+        raise ConfigError(f"--limit must be at least 1, found {options.limit}")
+    inspect(options.folder, options.question, Only(options.only) if options.only else None, options.limit)
 
 
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

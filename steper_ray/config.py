@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from steper_ray.core.selection import Correctness, SelectionRules
 from steper_ray.core.types import Layout, LoopSettings, QueryForm, Strategy, Target
 from steper_ray.errors import ConfigError
 
@@ -110,7 +111,7 @@ class ModelSection(Section):
     model: Path | None = None
     """Hugging Face folder with weights and tokenizer."""
     recordings: Path | None = None
-    """`replay`: JSONL with `id` and `steps[].rationale`."""
+    """`replay`: JSONL with `id` and `steps[].rationale`, or MuSiQue's questions for `loop.strategy=self_ask`."""
     scripted_steps: Positive = 3
     """`scripted`: the step that answers."""
     scripted_latency_s: float = Field(default=0.0, ge=0)
@@ -141,6 +142,15 @@ class ModelSection(Section):
     """Seed of that choice."""
     temperature: float = Field(default=0.0, ge=0)
     """Sampling temperature; 0 is greedy."""
+    price_in: float | None = Field(default=None, ge=0)
+    """Price of a million prompt tokens, for the estimate of a dry run."""
+    price_out: float | None = Field(default=None, ge=0)
+    """Price of a million tokens written."""
+
+    @property
+    def name(self) -> str:
+        """What trajectories and scores call this model."""
+        return self.model.name if self.model else self.backend
 
 
 class GenerateSection(Section):
@@ -179,13 +189,42 @@ class GenerateSection(Section):
         return self
 
 
+class SamplesSection(Section):
+    """Which trajectories become training samples, and in which form."""
+
+    folder: Path | None = None
+    """Where samples and their data card are written; empty: `<generate.folder>/samples`."""
+    correctness: Correctness = Correctness.GOLD
+    """`gold`: kept when a gold answer was given; `majority`: when most of `generate.paths` >= 3 paths gave it."""
+    keep_paths: Positive | None = None
+    """Most correct, distinct paths kept per question, lowest numbers first."""
+    per_question: Positive | None = None
+    """Most samples per question; a path stays whole or goes."""
+    max_stage_share: Annotated[float, Field(ge=0.5, le=1)] | None = None
+    """Drop trajectories, shortest or longest first, until no stage has more than this share of the samples."""
+    layout: Layout | None = None
+    """Layout of the samples; empty: that of the trajectories."""
+    target: Target | None = None
+    """Target of the samples; empty: that of the trajectories."""
+    messages: bool = False
+    """Also write `messages/`: one row per trajectory as a chat, for trainers on dialogues."""
+    name: str = "StepER samples"
+    """Name of the data set on its card."""
+    licence: str | None = None
+    """SPDX identifier of the licence on the card: the corpus and the teacher decide what it may be."""
+
+    def rules(self) -> SelectionRules:
+        """What decides about a trajectory, as the core's type."""
+        return SelectionRules(self.correctness, self.keep_paths, self.per_question, self.max_stage_share)
+
+
 class TrainSection(Section):
     """The student's training (defaults: the paper's, but for batch and precision)."""
 
     model: Path | None = None
     """Hugging Face folder to start from."""
     samples: Path | None = None
-    """Samples folder; empty: `<run.folder>/generate/samples`."""
+    """Samples folder; empty: that of section `samples`."""
     folder: Path | None = None
     """Where checkpoints, metrics and weights are written; empty: `<run.folder>/train`."""
     preset: Literal["steper", "multitask", "vanilla_kd", "paper"] = "steper"
@@ -312,15 +351,16 @@ class Config(Section):
     loop: LoopSection = LoopSection()
     teacher: ModelSection = ModelSection()
     generate: GenerateSection = GenerateSection()
+    samples: SamplesSection = SamplesSection()
     train: TrainSection = TrainSection()
     student: ModelSection = ModelSection()
     evaluate: EvaluateSection = EvaluateSection()
     serve: ServeSection = ServeSection()
 
-    def folder(self, phase: Literal["index", "generate", "train", "evaluate", "serve", "report"]) -> Path:
-        """The folder of a phase: its section's own, or the one under `run.folder`."""
+    def folder(self, phase: Literal["index", "generate", "samples", "train", "evaluate", "serve", "report"]) -> Path:
+        """The folder of a phase: its section's own, or the one under `run.folder` (samples: under generate's)."""
         own: Path | None = getattr(getattr(self, phase, None), "folder", None)
-        return own or self.run.folder / phase
+        return own or (self.folder("generate") if phase == "samples" else self.run.folder) / phase
 
 
 def load_config(source: Path | None = None, overrides: Sequence[str] = ()) -> Config:

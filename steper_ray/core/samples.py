@@ -1,9 +1,10 @@
 """Trajectory → training samples: one per step, its prompt rebuilt by the loop's own builder."""
 
-from steper_ray.core.answers import holds_marker, is_correct, replace_answer
+from collections.abc import Sequence
+
+from steper_ray.core.answers import holds_marker, replace_answer
 from steper_ray.core.prompts import build_prompt
 from steper_ray.core.types import (
-    DropReason,
     LoopSettings,
     Sample,
     Stage,
@@ -21,38 +22,24 @@ def stage_of(step: int, steps: int) -> Stage:
     return Stage.INITIALIZATION if step == 1 else Stage.EXPANSION
 
 
-def drop_reason(trajectory: Trajectory, earlier: set[tuple[str, ...]]) -> DropReason | None:
-    """Why a finished trajectory gives no samples, or None.
+def reasoning(rationales: Sequence[str]) -> tuple[str, ...]:
+    """r_1 … r_S up to the marker; the rest of r_S is no part of any sample, the gold answer stands there."""
+    return tuple(replace_answer(line, "") if holds_marker(line) else line for line in rationales)
+
+
+def samples_of(trajectory: Trajectory, how: LoopSettings, answer: str | None = None) -> list[Sample]:
+    """One sample per step of an answered trajectory, with the first gold answer in place of the teacher's.
 
     Args:
-        trajectory: a finished trajectory.
-        earlier: `reasoning` of the question's paths kept so far.
-    """
-    if trajectory.stop is not StopReason.ANSWERED:
-        return DropReason.NO_ANSWER
-    if not is_correct(trajectory.answer, trajectory.question.golden_answers):
-        return DropReason.WRONG_ANSWER
-    if not all(step.rationale for step in trajectory.steps):
-        return DropReason.EMPTY_RATIONALE
-    if reasoning(trajectory) in earlier:
-        return DropReason.DUPLICATE_PATH
-    return None
-
-
-def reasoning(trajectory: Trajectory) -> tuple[str, ...]:
-    """The rationales r_1 … r_S up to the marker; the rest of r_S is no part of any sample, the gold stands there."""
-    lines = (step.rationale for step in trajectory.steps)
-    return tuple(replace_answer(line, "") if holds_marker(line) else line for line in lines)
-
-
-def samples_of(trajectory: Trajectory, how: LoopSettings) -> list[Sample]:
-    """One sample per step of an answered trajectory, with the first gold answer in place of the teacher's.
+        trajectory: a trajectory that answered by itself.
+        how: layout and target of the samples.
+        answer: what to write in place of a gold answer, such as the majority's.
 
     Source: paper, equation of the step-wise objective (init (q, P≤1), expansion (q, P≤s), aggregation (q, P≤S)).
     """
     if trajectory.stop is not StopReason.ANSWERED:
         raise ValueError(f"trajectory of question {trajectory.question.id!r} has no answer: {trajectory.stop}")
-    gold = trajectory.question.golden_answers[0]
+    gold = trajectory.question.golden_answers[0] if answer is None else answer
     return [_sample(trajectory, number, gold, how) for number in range(1, len(trajectory.steps) + 1)]
 
 

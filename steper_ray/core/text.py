@@ -4,3 +4,8 @@
 def squeeze(text: str) -> str:
     """The text with each run of white space (line breaks too) replaced by one space, and none at its ends."""
     return " ".join(text.split())
+
+
+def printable(text: str) -> str:
+    """The text as one line without control characters: what a passage says must not steer a terminal."""
+    return "".join(character for character in squeeze(text) if character.isprintable())

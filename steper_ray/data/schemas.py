@@ -3,7 +3,7 @@
 Schema versions stand in the Parquet metadata; a reader refuses a version it does not know.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from steper_ray.core.types import (
 from steper_ray.errors import InputError, RunFolderError
 
 SCHEMA_VERSION = "2"
+_ROWS_AT_ONCE = 512
 _METADATA = {"steper_schema": SCHEMA_VERSION}
 
 _PASSAGE = pa.struct([("id", pa.string()), ("title", pa.string()), ("text", pa.string()), ("score", pa.float32())])
@@ -112,6 +113,25 @@ SAMPLES = pa.schema(
 )
 """Training samples; `prompt` and `completion` are what Hugging Face trainers take without conversion."""
 
+MESSAGES_FOLDER = "messages"
+"""Below the samples folder."""
+
+MESSAGES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("question_id", pa.string()),
+        ("path", pa.int32()),
+        ("steps", pa.int32()),
+        ("messages", _MESSAGES),
+        ("golden_answer", pa.string()),
+        ("model", pa.string()),
+        ("prompt_version", pa.string()),
+        ("fingerprint", pa.string()),
+    ],
+    metadata=_METADATA,
+)
+"""Whole trajectories as chats: what trainers for supervised fine-tuning on dialogues take."""
+
 
 def question_row(question: Question, path: int) -> dict[str, Any]:
     """A row of `QUESTIONS`."""
@@ -141,7 +161,10 @@ def question_of(row: Mapping[str, Any]) -> Question:
 
 
 def trajectory_row(trajectory: Trajectory, provenance: Mapping[str, str]) -> dict[str, Any]:
-    """A row of `TRAJECTORIES`; `provenance` gives model, prompt_version, fingerprint and text_hash."""
+    """A row of `TRAJECTORIES`; `provenance` gives model, prompt_version, fingerprint and text_hash.
+
+    Of a question without gold answers nobody knows whether it is answered right: `correct`, `em`, `f1` are null.
+    """
     golds = trajectory.question.golden_answers
     assert trajectory.stop is not None, "only finished trajectories are written"
     return {
@@ -149,9 +172,9 @@ def trajectory_row(trajectory: Trajectory, provenance: Mapping[str, str]) -> dic
         "steps": [_step_row(step) for step in trajectory.steps],
         "answer": trajectory.answer,
         "stop": trajectory.stop.value,
-        "correct": is_correct(trajectory.answer, golds),
-        "em": best(exact_match, trajectory.answer, golds),
-        "f1": best(f1, trajectory.answer, golds),
+        "correct": is_correct(trajectory.answer, golds) if golds else None,
+        "em": best(exact_match, trajectory.answer, golds) if golds else None,
+        "f1": best(f1, trajectory.answer, golds) if golds else None,
         **provenance,
     }
 
@@ -196,6 +219,21 @@ def sample_row(sample: Sample, provenance: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def messages_row(last: Sample, provenance: Mapping[str, str]) -> dict[str, Any]:
+    """A row of `MESSAGES`, from the last sample of a trajectory in layout `turns`: its prompt holds all turns before.
+
+    `provenance` is that of `sample_row`.
+    """
+    row = sample_row(last, provenance)
+    return {
+        "id": f"{last.question_id}#{last.path}",
+        "steps": last.step,
+        "messages": [*row["prompt"], *row["completion"]],
+        **{name: row[name] for name in ("question_id", "path", "golden_answer")},
+        **provenance,
+    }
+
+
 def sample_of(row: Mapping[str, Any]) -> Sample:
     """The sample of a row of `SAMPLES`."""
     return Sample(
@@ -215,8 +253,16 @@ def part_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith("."))
 
 
-def read_rows(folder: Path, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Stream the rows of a folder of Parquet parts, one row group in memory at a time.
+def read_rows(
+    folder: Path, schema: pa.Schema, columns: list[str] | None = None, keys: Container[tuple[str, int]] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Stream the rows of a folder of Parquet parts, `_ROWS_AT_ONCE` in memory at a time.
+
+    Args:
+        folder: the parts.
+        schema: what they must hold.
+        columns: only these; a field of nested lists is named as in Parquet, `steps.list.element.rationale`.
+        keys: only the rows of these (question id, path); the others cost next to nothing.
 
     Raises:
         RunFolderError: a part was written with another schema version or lacks columns.
@@ -225,8 +271,14 @@ def read_rows(folder: Path, schema: pa.Schema, columns: list[str] | None = None)
     wanted = columns or schema.names
     for part in part_files(folder):
         with open_part(part, wanted) as file:
-            for batch in file.iter_batches(columns=wanted):
-                yield from batch.to_pylist()
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=wanted):
+                rows = batch if keys is None else _of_keys(batch, keys)
+                yield from rows.to_pylist()
+
+
+def _of_keys(batch: pa.RecordBatch, keys: Container[tuple[str, int]]) -> pa.RecordBatch:
+    found = zip(batch.column("question_id").to_pylist(), batch.column("path").to_pylist(), strict=True)
+    return batch.filter(pa.array([key in keys for key in found], pa.bool_()))
 
 
 def open_part(part: Path, wanted: list[str]) -> pq.ParquetFile:
@@ -244,7 +296,7 @@ def open_part(part: Path, wanted: list[str]) -> pq.ParquetFile:
     version = (found.metadata or {}).get(b"steper_schema", b"none").decode()
     if version != SCHEMA_VERSION:
         raise RunFolderError(f"{part} has schema version {version}, this steper_ray reads {SCHEMA_VERSION}")
-    if missing := [name for name in wanted if name not in found.names]:
+    if missing := [name for name in wanted if name.partition(".")[0] not in found.names]:
         raise RunFolderError(f"{part} lacks column {missing[0]!r}; it is another kind of file than expected here")
     return file
 

@@ -72,6 +72,22 @@ def claim_folder(folder: Path, parts: dict[str, Any]) -> str:
     return fingerprint_of(known)
 
 
+def read_fingerprint(folder: Path) -> dict[str, Any]:
+    """The parts that a folder of trajectories was claimed with.
+
+    Raises:
+        RunFolderError: the folder holds no generation.
+    """
+    path = folder / FINGERPRINT_FILE
+    try:
+        parts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFolderError(f"no trajectories in {folder}; run `steper generate` first, or name its folder") from None
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from None
+    return parts
+
+
 def _probe(how: LoopSettings, chat: ChatFormat | None) -> Any:
     passage = Passage("p", "Title", "Text.")
     step = Step("q", ("p",), (passage,), "A rationale.")

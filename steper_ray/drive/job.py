@@ -20,7 +20,7 @@ def check_model(section: ModelSection, role: str) -> None:
         InputError: the model folder or the recordings are not what they should be.
     """
     from steper_ray.backends.model_folder import check_model_folder
-    from steper_ray.data.chains import read_chains
+    from steper_ray.data.recordings import read_recordings
 
     match section.backend:
         case "vllm":
@@ -28,8 +28,10 @@ def check_model(section: ModelSection, role: str) -> None:
                 raise ConfigError(f"{role}.model is missing: a Hugging Face folder with weights and tokenizer")
         case "replay":
             if section.recordings is None:
-                raise ConfigError(f"{role}.recordings is missing: a JSONL file with recorded rationales")
-            read_chains(section.recordings)
+                raise ConfigError(
+                    f"{role}.recordings is missing: a JSONL file with recorded rationales, or MuSiQue's questions"
+                )
+            read_recordings(section.recordings)
     if section.model is not None:
         check_model_folder(section.model)
 
@@ -53,10 +55,10 @@ def load_model(section: ModelSection, seed: int, chat: ChatFormat | None) -> Lan
             return VllmModel.load(section, seed, end_of_turn_id=end, exit_on_engine_death=True)
         case "replay":
             from steper_ray.backends.replay import ReplayModel
-            from steper_ray.data.chains import read_chains
+            from steper_ray.data.recordings import read_recordings
 
             assert section.recordings is not None
-            return ReplayModel(read_chains(section.recordings))
+            return ReplayModel(read_recordings(section.recordings))
         case "scripted":
             from steper_ray.backends.scripted import ScriptedModel, answer_after, log_normal_latency
 

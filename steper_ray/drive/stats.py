@@ -63,6 +63,11 @@ class LoopStats:
         return time.monotonic() - self.started
 
     @property
+    def rate_out(self) -> float:
+        """Tokens written per second of this execution."""
+        return self.completion_tokens / max(self.seconds, 1e-9)
+
+    @property
     def cache_hit_rate(self) -> float:
         """Share of prompt tokens that the engine did not have to compute."""
         return self.cached_tokens / self.prompt_tokens if self.prompt_tokens else 0.0
@@ -92,7 +97,7 @@ class LoopStats:
         failures = f" · {sum(self.failed.values())} failed" if self.failed else ""
         return (
             f"{self.correct} correct{failures} · tokens/s {self.prompt_tokens / seconds:.0f} in "
-            f"{self.completion_tokens / seconds:.0f} out · cache {self.cache_hit_rate:.0%}"
+            f"{self.rate_out:.0f} out · cache {self.cache_hit_rate:.0%}"
         )
 
     def facts(self) -> dict[str, Any]:

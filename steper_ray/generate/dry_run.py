@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steper_ray.config import Config
-from steper_ray.data.questions import read_questions
 from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
 from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.load import most_in_flight
 from steper_ray.errors import PhaseFailed
-from steper_ray.generate.run import generate, question_set
+from steper_ray.generate.asked import question_set
+from steper_ray.generate.run import generate
 
 QUESTIONS = 20
 FOLDER = "dry-run"

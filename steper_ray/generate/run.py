@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
-from steper_ray.core.types import Question
-from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
-from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.drive.stats import LoopStats
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.generate.samples import SampleCounts, write_samples
-from steper_ray.runs import Manifest, open_folder, write_manifest
+from steper_ray.generate.asked import check_recordings, question_set
+from steper_ray.generate.samples import samples_job, tell, write_samples
+from steper_ray.generate.samples_job import check_folder, check_samples
+from steper_ray.generate.table import print_table
+from steper_ray.generate.totals import STATS_FILE, Totals, totals_of
+from steper_ray.runs import Manifest, open_folder, write_json, write_manifest
 
 
 def generate(config: Config) -> Manifest:
@@ -22,36 +24,37 @@ def generate(config: Config) -> Manifest:
         UserError: settings, questions, index or teacher are not usable; found before any engine starts.
         PhaseFailed: engines do not start, or no question could be finished.
     """
-    if config.generate.paths > 1 and config.teacher.temperature == 0:
+    section = config.generate
+    if section.paths > 1 and config.teacher.temperature == 0:
         raise ConfigError("generate.paths above 1 needs teacher.temperature above 0; greedy paths are all the same")
-    questions = _questions(config)
+    check_samples(config)
+    asked = question_set(config)
+    check_recordings(config)
+    teacher = checked(config.teacher, "teacher")
+    how, index = config.loop.settings(), config.folder("index")
     job, parts = prepare(
-        checked(config.teacher, "teacher"),
-        config.loop.settings(),
-        config.folder("index"),
-        config.generate,
-        seed=config.run.seed,
-        force_answer=False,
+        teacher, how, index, section, seed=config.run.seed, force_answer=False, retriever=config.retriever
     )
+    check_folder(config.folder("samples"))
     folder = open_folder(config.folder("generate"), config)
     into = _collection(config, folder, claim_folder(folder, parts))
-    stats = collect(questions, job, into, config.ray)
-    asked = counts(questions, into)
-    if asked["finished"] == 0:
-        raise PhaseFailed(f"no question could be finished: {asked['failed']}; the reasons stand in {into.failures}")
-    keys = frozenset(into.keys(questions))
-    samples = write_samples(into.trajectories, keys, folder / "samples", job.how, into.fingerprint)
-    manifest = Manifest("generate", into.fingerprint, {**asked, **samples.counts()}, stats.facts())
+    keys = frozenset(into.keys(asked.questions))
+    making = samples_job(config, read_fingerprint(folder), keys)
+    assert section.questions is not None
+    print(asked.line(section.questions))
+    stats = collect(asked.questions, job, into, config.ray)
+    numbers = counts(asked.questions, into)
+    if numbers["finished"] == 0:
+        raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
+    samples, _ = write_samples(making)
+    totals = totals_of(into.trajectories, keys, how.step_limit)
+    manifest = Manifest("generate", into.fingerprint, {**numbers, **samples.counts()}, stats.facts())
+    write_json(folder / STATS_FILE, {**manifest.counts, "this_execution": stats.facts(), "all": totals.facts()})
     write_manifest(folder, manifest)
-    _tell(folder, asked, samples, stats)
+    print_table(numbers, totals, stats)
+    tell(making.folder, samples)
+    _tell_next(folder, numbers, samples.used)
     return manifest
-
-
-def _questions(config: Config) -> list[Question]:
-    section = config.generate
-    if section.questions is None:
-        raise ConfigError("generate.questions is missing: a file of questions with gold answers")
-    return list(read_questions(section.questions, limit=section.limit, sample=section.sample).questions)
 
 
 def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
@@ -59,7 +62,7 @@ def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
     return Collection(
         folder=folder,
         title="generate",
-        model_name=config.teacher.model.name if config.teacher.model else config.teacher.backend,
+        model_name=config.teacher.name,
         fingerprint=fingerprint,
         paths=section.paths,
         flush_rows=section.flush_rows,
@@ -68,21 +71,10 @@ def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
     )
 
 
-def _tell(folder: Path, asked: dict[str, Any], samples: SampleCounts, stats: LoopStats) -> None:
-    made = samples.counts()
-    print(
-        f"generate: {asked['finished']} of {asked['asked']} trajectories finished, {made['used']} correct and used, "
-        f"dropped {made['dropped'] or 'none'}, failed {asked['failed'] or 'none'}; "
-        f"{made['samples']} samples {made['stages']} in {folder / 'samples'}; cache hits {stats.cache_hit_rate:.0%}"
-    )
-    if samples.many_one_step:
-        print(
-            f"warning: {samples.one_step_share:.0%} of the trajectories answer in one step; initialization and "
-            "expansion will hardly be trained"
-        )
-    if asked["failed"] or asked["not_started"]:
+def _tell_next(folder: Path, numbers: dict[str, Any], used: int) -> None:
+    if numbers["failed"] or numbers["not_started"]:
         print("next: the same command again tries what failed for a transient reason")
-    elif made["used"] == 0:
-        print("next: no trajectory is correct, so there is nothing to train on; read some in the trajectories folder")
+    elif used == 0:
+        print(f"next: nothing to train on; see why with `steper inspect {folder}`")
     else:
         print("next: steper train")

@@ -1,90 +1,150 @@
 """The samples job: trajectories on disk → training samples on disk, every trajectory used or dropped for a reason."""
 
 import shutil
-from collections import Counter
 from collections.abc import Container
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from steper_ray.config import Config, LoopSection
 from steper_ray.core.prompts import PROMPT_VERSION
-from steper_ray.core.samples import drop_reason, reasoning, samples_of
-from steper_ray.core.types import STAGES, DropReason, LoopSettings
-from steper_ray.data.schemas import SAMPLES, TRAJECTORIES, read_rows, sample_row, trajectory_of
+from steper_ray.core.samples import samples_of
+from steper_ray.core.selection import Correctness
+from steper_ray.core.types import STAGE_TERMS, Layout, Sample, Stage, Target
+from steper_ray.data.schemas import (
+    MESSAGES,
+    MESSAGES_FOLDER,
+    SAMPLES,
+    TRAJECTORIES,
+    messages_row,
+    read_rows,
+    sample_row,
+    trajectory_of,
+)
+from steper_ray.drive.fingerprint import read_fingerprint
 from steper_ray.drive.ledger import Key
+from steper_ray.drive.selection import Selection, select
 from steper_ray.drive.writer import PartWriter
+from steper_ray.generate.asked import question_set
+from steper_ray.generate.card import CARD_FILE, CardFacts, write_card
+from steper_ray.generate.sample_counts import SampleCounts
+from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop, check_samples, form
 from steper_ray.runs import Manifest, write_manifest
 
 _ROWS_PER_PART = 4096
-_ONE_STEP_WARNING = 0.3
 
 
-@dataclass
-class SampleCounts:
-    """finished = used + dropped by reason; samples by stage."""
+def samples(config: Config) -> Manifest:
+    """`steper samples`: make the samples of a generate folder again, with other rules or in another form; no teacher.
 
-    finished: int = 0
-    used: int = 0
-    one_step: int = 0
-    dropped: Counter[DropReason] = field(default_factory=Counter)
-    stages: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def one_step_share(self) -> float:
-        """Share of the used trajectories that answer in their first step, and so train aggregation alone."""
-        return self.one_step / self.used if self.used else 0.0
-
-    @property
-    def many_one_step(self) -> bool:
-        """Whether so many trajectories have one step that initialization and expansion starve."""
-        return self.one_step_share > _ONE_STEP_WARNING
-
-    def counts(self) -> dict[str, Any]:
-        """For the manifest."""
-        assert self.finished == self.used + sum(self.dropped.values()), "every trajectory is used or dropped"
-        return {
-            "finished": self.finished,
-            "used": self.used,
-            "dropped": {reason.value: number for reason, number in sorted(self.dropped.items())},
-            "samples": sum(self.stages.values()),
-            "stages": {stage.value: self.stages[stage.value] for stage in STAGES},
-        }
-
-
-def write_samples(
-    trajectories: Path, asked: Container[Key], samples: Path, how: LoopSettings, fingerprint: str
-) -> SampleCounts:
-    """Rebuild the samples folder from the finished trajectories that were asked for.
-
-    Args:
-        trajectories: folder of trajectory parts.
-        asked: keys of the trajectories to use; the folder may hold more, from an earlier run without a limit.
-        samples: folder to be replaced as a whole.
-        how: layout and target of the samples' prompts.
-        fingerprint: the generation's.
+    Raises:
+        UserError: no trajectories there, or settings that do not fit them.
     """
-    building = samples.with_name(f".{samples.name}.building")
+    check_samples(config)
+    generation = config.folder("generate")
+    parts = read_fingerprint(generation)
+    check_loop(config.loop, LoopSection.model_validate(parts["loop"]).settings())
+    counts, manifest = write_samples(samples_job(config, parts, _asked(config)))
+    tell(config.folder("samples"), counts)
+    if counts.used == 0:
+        print("next: nothing to train on; `steper inspect` shows why each trajectory was dropped")
+    return manifest
+
+
+def samples_job(config: Config, parts: dict[str, Any], asked: Container[Key] | None) -> SamplesJob:
+    """The job of a configuration, over trajectories with these fingerprint parts.
+
+    Raises:
+        UserError: the samples folder holds something else.
+    """
+    loop = LoopSection.model_validate(parts["loop"]).settings()
+    job = SamplesJob(
+        generation=config.folder("generate"),
+        folder=config.folder("samples"),
+        asked=asked,
+        section=config.samples,
+        how=form(config.samples, loop),
+        parts=parts,
+        language=config.index.language,
+    )
+    check_folder(job.folder, job.fingerprint)
+    return job
+
+
+def write_samples(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
+    """Decide about all trajectories, then write the samples of those that are used, with card and manifest."""
+    selection = select(job.generation / "trajectories", job.asked, job.section.rules())
+    building = job.folder.with_name(f".{job.folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    counts = SampleCounts()
-    earlier: dict[str, set[tuple[str, ...]]] = {}
-    with PartWriter(building, SAMPLES, rows=_ROWS_PER_PART, seconds=float("inf")) as writer:
-        for row in read_rows(trajectories, TRAJECTORIES):
-            if (row["question_id"], row["path"]) not in asked:
-                continue
-            trajectory = trajectory_of(row)
-            counts.finished += 1
-            kept = earlier.setdefault(trajectory.question.id, set())
-            if reason := drop_reason(trajectory, kept):
-                counts.dropped[reason] += 1
-                continue
-            kept.add(reasoning(trajectory))
+    counts, examples = _write_rows(job, selection, building)
+    manifest = Manifest("samples", job.fingerprint, counts.counts(), _facts(job, selection, counts))
+    write_card(building, manifest, job.section, CardFacts(job.language, job.parts, examples))
+    write_manifest(building, manifest)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    building.rename(job.folder)
+    return counts, manifest
+
+
+def tell(folder: Path, counts: SampleCounts) -> None:
+    """Say on the terminal what came out."""
+    stages = ", ".join(f"{counts.stages[stage]:,} {term}" for stage, term in STAGE_TERMS.items())
+    dropped = ", ".join(f"{number:,} {reason}" for reason, number in sorted(counts.dropped.items())) or "none"
+    print(
+        f"samples: {counts.samples:,} ({stages}) of {counts.used:,} of {counts.finished:,} trajectories, "
+        f"dropped: {dropped}; in {folder}, described in {folder / CARD_FILE}"
+    )
+    for warning in counts.warnings():
+        print(f"warning: {warning}")
+
+
+def _asked(config: Config) -> frozenset[Key] | None:
+    """The keys of the question file, where one is named; None for all that is in the folder."""
+    if config.generate.questions is None:
+        return None
+    found = question_set(config).questions
+    return frozenset((question.id, path) for question in found for path in range(config.generate.paths))
+
+
+def _write_rows(job: SamplesJob, selection: Selection, building: Path) -> tuple[SampleCounts, dict[Stage, Sample]]:
+    kept = {key for key, reason in selection.reasons.items() if reason is None}
+    counts = SampleCounts(finished=len(selection.reasons), questions=len({name for name, _ in kept}))
+    counts.dropped.update(reason for reason in selection.reasons.values() if reason is not None)
+    examples: dict[Stage, Sample] = {}
+    with ExitStack() as stack:
+        writer = stack.enter_context(PartWriter(building, SAMPLES, rows=_ROWS_PER_PART, seconds=float("inf")))
+        chats = stack.enter_context(_messages_writer(building)) if job.section.messages else None
+        for row in read_rows(job.generation / "trajectories", TRAJECTORIES, keys=kept):
+            trajectory, answer = trajectory_of(row), selection.answers.get(row["question_id"])
             counts.used += 1
             counts.one_step += len(trajectory.steps) == 1
-            for sample in samples_of(trajectory, how):
-                counts.stages[sample.stage.value] += 1
-                writer.add(sample_row(sample, {name: row[name] for name in ("model", "prompt_version", "fingerprint")}))
-    facts = {"loop": asdict(how), "prompt_version": PROMPT_VERSION, "one_step_share": round(counts.one_step_share, 4)}
-    write_manifest(building, Manifest("samples", fingerprint, counts.counts(), facts))
-    shutil.rmtree(samples, ignore_errors=True)
-    building.rename(samples)
-    return counts
+            counts.teachers.add(row["model"])
+            # Prompts are built now, whatever version the teacher saw.
+            provenance = {name: row[name] for name in ("model", "fingerprint")} | {"prompt_version": PROMPT_VERSION}
+            for sample in samples_of(trajectory, job.how, answer):
+                counts.stages[sample.stage] += 1
+                examples.setdefault(sample.stage, sample)
+                writer.add(sample_row(sample, provenance))
+            if chats is not None:
+                as_chat = replace(job.how, layout=Layout.TURNS, target=Target.STEP)
+                chats.add(messages_row(samples_of(trajectory, as_chat, answer)[-1], provenance))
+    return counts, examples
+
+
+def _messages_writer(building: Path) -> PartWriter:
+    return PartWriter(building / MESSAGES_FOLDER, MESSAGES, rows=_ROWS_PER_PART, seconds=float("inf"))
+
+
+def _facts(job: SamplesJob, selection: Selection, counts: SampleCounts) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "loop": asdict(job.how),
+        "prompt_version": PROMPT_VERSION,
+        "teachers": sorted(counts.teachers),
+        "rules": asdict(job.section.rules()),
+        "one_step_share": round(counts.one_step_share, 4),
+        "stage_shares": counts.shares(),
+        "warnings": counts.warnings(),
+    }
+    if job.section.correctness is Correctness.MAJORITY:
+        facts["majority"] = asdict(selection.agreement)
+    return facts

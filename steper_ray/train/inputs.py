@@ -70,7 +70,7 @@ def check_inputs(config: Config) -> TrainInputs:
         raise ConfigError("train.model is missing: the Hugging Face folder of the model to start from")
     model = section.model.absolute()
     check_model_folder(model)
-    samples = (section.samples or config.folder("generate") / "samples").absolute()
+    samples = (section.samples or config.folder("samples")).absolute()
     manifest = read_manifest(samples, "samples", command="steper generate")
     loop = _loop(samples, manifest.facts)
     stages = Counter(row["stage"] for row in read_rows(samples, SAMPLES, ["stage"]))

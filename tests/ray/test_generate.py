@@ -1,15 +1,21 @@
 """`steper generate` on real Ray Data and a real Lucene index, with recorded rationales."""
 
+import io
 import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from steper_ray.config import Config, load_config
 from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
 from steper_ray.errors import PhaseFailed, RunFolderError
 from steper_ray.generate.run import generate
+from steper_ray.generate.samples import samples
+from steper_ray.look.run import inspect
+
+QUESTION = "Jim Halsey guided the career of the musician who hosted what country variety show?"
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.usefixtures("ray_cluster")]
 
@@ -55,9 +61,8 @@ def test_samples_load_in_datasets_as_prompt_and_completion(halsey: Path, tmp_pat
     from datasets import load_dataset
 
     generate(config(halsey, tmp_path))
-    loaded = load_dataset(
-        "parquet", data_files=str(tmp_path / "generate/samples/*.parquet"), split="train", cache_dir=str(tmp_path / "c")
-    )
+    folder = str(tmp_path / "generate" / "samples")
+    loaded = load_dataset(folder, split="train", cache_dir=str(tmp_path / "cache"))
     assert loaded[0]["prompt"][0]["role"] == "user"
     assert loaded[0]["completion"][0]["role"] == "assistant"
 
@@ -99,3 +104,42 @@ def test_a_run_in_which_nothing_finishes_fails_and_names_the_reasons(halsey: Pat
     questions.write_text(json.dumps({"id": "q9", "question": "Who?", "golden_answers": ["x"]}))
     with pytest.raises(PhaseFailed, match="no_recording"):
         generate(config(halsey, tmp_path, f"generate.questions={questions}"))
+
+
+def test_samples_are_made_again_without_a_teacher(halsey: Path, tmp_path: Path) -> None:
+    generate(config(halsey, tmp_path))
+    again = config(halsey, tmp_path, "samples.layout=appended", "samples.messages=true")
+    assert samples(again).counts["samples"] == 3
+    (part,) = part_files(tmp_path / "generate" / "samples")
+    assert {len(prompt) for prompt in pq.read_table(part)["prompt"].to_pylist()} == {1}
+
+
+def test_questions_without_gold_answers_are_judged_by_the_majority_of_their_paths(halsey: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text(json.dumps({"id": "q1", "question": QUESTION}))
+    settings = [f"generate.questions={asked}", "generate.paths=3", "teacher.temperature=0.7"]
+    manifest = generate(config(halsey, tmp_path, *settings, "samples.correctness=majority"))
+    # Recordings are the same in every path.
+    assert manifest.counts["used"] == 1
+    assert manifest.counts["dropped"] == {"duplicate_path": 2}
+    rows = list(read_rows(tmp_path / "generate" / "trajectories", TRAJECTORIES))
+    assert [(row["correct"], row["em"], row["f1"]) for row in rows] == [(None, None, None)] * 3
+    (part,) = part_files(tmp_path / "generate" / "samples")
+    assert pq.read_table(part)["target"].to_pylist()[-1] == "So the answer is: Hee Haw."
+
+
+def test_what_cannot_be_made_is_told_before_anything_is_written(halsey: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    with pytest.raises(RunFolderError, match="something else than samples"):
+        generate(config(halsey, tmp_path, f"samples.folder={mine}"))
+    assert not (tmp_path / "generate").exists()
+
+
+def test_the_running_example_is_readable_in_the_terminal(halsey: Path, tmp_path: Path) -> None:
+    generate(config(halsey, tmp_path))
+    out = io.StringIO()
+    inspect(tmp_path, question="q1", console=Console(file=out, width=100))
+    for line in ("Step 3", "→ Roy Clark hosted Hee Haw.", "Hee Haw   EM 1 · F1 1.00 · answered", "kept: 3 samples"):
+        assert line in out.getvalue()

@@ -133,6 +133,28 @@ def report_without_training(folder: Path) -> list[str]:
     return ["report", f"run.folder={folder / 'run'}"]
 
 
+def majority_of_one_path(folder: Path) -> list[str]:
+    questions = write(folder / "q.jsonl", GOOD_QUESTION)
+    return [
+        "generate",
+        f"generate.questions={questions}",
+        "samples.correctness=majority",
+        f"run.folder={folder / 'run'}",
+    ]
+
+
+def samples_without_trajectories(folder: Path) -> list[str]:
+    return ["samples", f"run.folder={folder / 'run'}"]
+
+
+def inspect_of_nothing(folder: Path) -> list[str]:
+    return ["inspect", str(folder / "run")]
+
+
+def inspect_without_limit(folder: Path) -> list[str]:
+    return ["inspect", str(folder), "--limit", "0"]
+
+
 CASES: list[tuple[Callable[[Path], list[str]], str]] = [
     (unknown_key, r"unknown key 'generate.quesions'; did you mean 'questions'\? \(.*c\.yaml\)"),
     (missing_configuration, r"absent\.yaml"),
@@ -158,6 +180,10 @@ CASES: list[tuple[Callable[[Path], list[str]], str]] = [
     (evaluate_without_weights, r"steper train"),
     (serve_without_weights, r"steper train"),
     (report_without_training, r"steper train"),
+    (majority_of_one_path, r"samples\.correctness=majority needs generate\.paths of at least 3, found 1"),
+    (samples_without_trajectories, r"no trajectories in .*steper generate"),
+    (inspect_of_nothing, r"run is no folder"),
+    (inspect_without_limit, r"--limit must be at least 1, found 0"),
 ]
 
 
@@ -187,7 +213,20 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
     code += "print([name for name in ('ray', 'torch', 'vllm', 'pyarrow', 'pydantic') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip().endswith("[]")
-    for command in ("corpus", "index", "generate", "train", "evaluate", "serve", "report", "ask", "doctor", "demo"):
+    for command in (
+        "corpus",
+        "index",
+        "generate",
+        "train",
+        "evaluate",
+        "serve",
+        "report",
+        "samples",
+        "inspect",
+        "ask",
+        "doctor",
+        "demo",
+    ):
         assert command in done.stdout
 
 

@@ -1,6 +1,5 @@
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,9 @@ from steper_ray.core.loop import (
     fold_rationale,
     next_action,
 )
-from steper_ray.core.samples import drop_reason, reasoning, samples_of, stage_of
+from steper_ray.core.samples import reasoning, samples_of, stage_of
 from steper_ray.core.types import (
     STAGES,
-    DropReason,
     Layout,
     LoopSettings,
     Passage,
@@ -160,7 +158,6 @@ def test_all_steps_between_first_and_last_expand():
 
 def test_the_first_gold_answer_is_written_not_an_alias():
     trajectory = answered("So the answer is: the show.", golds=("Hee Haw", "The show"), answer="the show")
-    assert drop_reason(trajectory, set()) is None
     assert samples_of(trajectory, FORMS["turns-step"])[0].target == "So the answer is: Hee Haw."
 
 
@@ -177,34 +174,19 @@ def test_a_target_is_one_line_even_if_the_gold_answer_is_not():
 @pytest.mark.parametrize("stop", [StopReason.STEP_LIMIT, StopReason.EMPTY_ANSWER, StopReason.FORCED_ANSWER, None])
 def test_only_a_trajectory_that_answered_by_itself_gives_samples(stop):
     trajectory = answered("So the answer is: Hee Haw.", stop=stop)
-    assert drop_reason(trajectory, set()) is DropReason.NO_ANSWER
     with pytest.raises(ValueError, match=r"question 'q' has no answer"):
         samples_of(trajectory, FORMS["turns-step"])
 
 
-def test_a_wrong_answer_is_dropped_before_duplicates_are_looked_for():
-    trajectory = answered("So the answer is: Opry.", answer="Opry")
-    assert drop_reason(trajectory, {reasoning(trajectory)}) is DropReason.WRONG_ANSWER
+def test_an_answer_given_stands_where_the_gold_answer_would():
+    (sample,) = samples_of(answered("So the answer is: the show.", golds=()), FORMS["turns-step"], "Hee Haw")
+    assert (sample.target, sample.golden_answer) == ("So the answer is: Hee Haw.", "Hee Haw")
 
 
-def test_a_question_without_gold_answers_gives_no_samples():
-    assert drop_reason(answered("So the answer is: Hee Haw.", golds=()), set()) is DropReason.WRONG_ANSWER
-
-
-def test_a_path_with_the_reasoning_of_an_earlier_one_is_a_duplicate():
-    one = answered("One.", "So the answer is: Hee Haw.")
-    other = answered("Another.", "So the answer is: Hee Haw.")
-    assert drop_reason(replace(one, path=1), {reasoning(one)}) is DropReason.DUPLICATE_PATH
-    assert drop_reason(other, {reasoning(one)}) is None
-
-
-def test_paths_that_differ_in_the_wording_of_the_answer_alone_are_duplicates():
+def test_paths_that_differ_in_the_wording_of_the_answer_alone_have_the_same_samples():
     one = answered("One.", "So the answer is: Hee Haw.")
     other = answered("One.", "So the answer is: the Hee Haw", answer="the Hee Haw")
     how = FORMS["turns-step"]
     assert samples_of(one, how) == samples_of(other, how)
-    assert drop_reason(other, {reasoning(one)}) is DropReason.DUPLICATE_PATH
-
-
-def test_a_step_without_text_drops_its_trajectory():
-    assert drop_reason(answered("", "So the answer is: Hee Haw."), set()) is DropReason.EMPTY_RATIONALE
+    lines = [[step.rationale for step in trajectory.steps] for trajectory in (one, other)]
+    assert reasoning(lines[0]) == reasoning(lines[1]) == ("One.", "So the answer is: .")

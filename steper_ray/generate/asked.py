@@ -1,0 +1,37 @@
+"""What a generation is asked: its questions, and the form that recorded rationales must have."""
+
+from steper_ray.config import Config
+from steper_ray.core.selection import Correctness
+from steper_ray.core.types import Strategy
+from steper_ray.data.questions import QuestionSet, read_questions
+from steper_ray.data.recordings import holds_decompositions
+from steper_ray.errors import ConfigError
+
+
+def question_set(config: Config) -> QuestionSet:
+    """The questions of `generate.questions`; they need gold answers unless a majority of paths decides.
+
+    Raises:
+        UserError: no file is named, or it is faulty.
+    """
+    section = config.generate
+    if section.questions is None:
+        raise ConfigError("generate.questions is missing: a file of questions")
+    gold = config.samples.correctness is Correctness.GOLD
+    return read_questions(section.questions, limit=section.limit, sample=section.sample, require_answers=gold)
+
+
+def check_recordings(config: Config) -> None:
+    """Refuse MuSiQue's decompositions, which ask, as recordings of another strategy.
+
+    Raises:
+        ConfigError: names the strategy that fits.
+    """
+    recordings = config.teacher.recordings
+    if config.teacher.backend != "replay" or recordings is None or config.loop.strategy is Strategy.SELF_ASK:
+        return
+    if holds_decompositions(recordings):
+        raise ConfigError(
+            f"teacher.recordings={recordings} holds decompositions, which are self-ask; found loop.strategy="
+            f"{config.loop.strategy}, set loop.strategy=self_ask"
+        )

@@ -1,0 +1,1 @@
+"""`steper inspect`: trajectories, failures and what became of them, readable in a terminal."""

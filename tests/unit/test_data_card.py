@@ -1,0 +1,85 @@
+"""The data card: `load_dataset` reads the folder by it, and no text of a passage breaks it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from steper_ray.config import load_config
+from steper_ray.generate.markdown import block, plain, table
+from steper_ray.generate.samples import samples
+
+HOSTILE = "```\n---\n# Heading\n````` </details> <script>alert(1)</script> | a | b | \x1b[31m {{x}}"
+
+
+@pytest.fixture
+def card(generation, tell) -> Path:
+    generate = generation(
+        tell("a|b`c#1", "First.", "Second.", "So the answer is: Hee Haw.", text=HOSTILE), tell("b", answer="Opry")
+    )
+    settings = ["samples.messages=true", "samples.licence=CC-BY-SA-4.0", 'samples.name="Shows: `all` # of | them"']
+    samples(load_config(None, [f"generate.folder={generate}", *settings]))
+    return generate / "samples" / "README.md"
+
+
+def test_datasets_loads_the_folder_as_it_is(card: Path, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    where = {"cache_dir": str(tmp_path / "cache"), "split": "train"}
+    found = load_dataset(str(card.parent), **where)
+    assert found["id"] == ["a|b`c#1#0#1", "a|b`c#1#0#2", "a|b`c#1#0#3"]
+    assert found[2]["completion"] == [{"role": "assistant", "content": "So the answer is: Hee Haw."}]
+    chats = load_dataset(str(card.parent), "messages", **where)
+    assert len(chats[0]["messages"]) == 6
+
+
+def test_the_front_matter_is_yaml_and_names_the_licence(card: Path) -> None:
+    _, front, _ = card.read_text().split("---\n", 2)
+    values = yaml.safe_load(front)
+    assert values["license"] == "cc-by-sa-4.0"
+    assert values["pretty_name"] == "Shows: `all` # of | them"
+    assert values["size_categories"] == ["n<1K"]
+    assert values["language"] == ["en"]
+    assert [config["config_name"] for config in values["configs"]] == ["samples", "messages"]
+
+
+def test_passages_stay_inside_their_block(card: Path) -> None:
+    body = card.read_text().split("---\n", 2)[2]
+    outside, fence = [], ""
+    for line in body.splitlines():
+        if not fence and line.startswith("```"):
+            fence = line.removesuffix("text").removesuffix("python")
+        elif fence and line == fence:
+            fence = ""
+        elif not fence:
+            outside.append(line)
+    assert not fence
+    headings = [line for line in outside if line.startswith("#")]
+    assert headings[0] == "# Shows: \\`all\\` \\# of \\| them"
+    assert headings[-3:] == ["### reasoning_initialization", "### reasoning_expansion", "### reasoning_aggregation"]
+    assert "Heading" not in "".join(headings)
+    assert "<script>" not in "\n".join(outside)
+    assert "\x1b" not in body
+
+
+def test_the_card_tells_counts_teacher_rule_and_settings(card: Path) -> None:
+    text = card.read_text()
+    for line in (
+        "| reasoning_initialization | 1 | 33.3% |",
+        "| finished | 2 |",
+        "| dropped: wrong_answer | 1 |",
+        "| teacher | teacher-70b |",
+        "| loop.k | 4 |",
+        "holds one as a run of whole tokens",
+    ):
+        assert line in text, line
+
+
+def test_a_fence_is_longer_than_any_run_of_backticks_inside() -> None:
+    assert block("a ```` b").splitlines() == ["`````text", "a ```` b", "`````"]
+    assert block("plain").splitlines()[0] == "```text"
+
+
+def test_a_cell_shows_markup_as_text() -> None:
+    assert plain("a_b *c* | <d>\n_e_") == r"a_b \*c\* \| \<d\> \_e\_"
+    assert table(("x",), [("1|2",)]).splitlines()[-1] == r"| 1\|2 |"
