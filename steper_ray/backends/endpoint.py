@@ -79,7 +79,7 @@ class Endpoint:
             limit: asked before each attempt.
             sleep: waits between attempts.
         """
-        self.url, self.key = url.rstrip("/"), key
+        self.url, self.key = url, key
         self._kind, self._retries, self._sleep = kind, retries, sleep
         self._limit = limit or RateLimit()
         self._client = httpx.AsyncClient(
@@ -95,7 +95,7 @@ class Endpoint:
         """Post once, and again where that may help; cancelling the call closes its connection.
 
         Args:
-            path: behind the url.
+            path: behind the url; empty posts to the url as it is.
             body: sent as JSON.
             tokens: estimate for the limit.
             most_retries: fewer further attempts than the endpoint's own.
@@ -131,7 +131,7 @@ class Endpoint:
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> tuple[Reply, Mapping[str, str]]:
         started = time.perf_counter()
-        response = await self._client.post(self.url + path, json=body)
+        response = await self._client.post(self.url.rstrip("/") + path if path else self.url, json=body)
         seconds = time.perf_counter() - started
         return Reply(response.status_code, self._hidden(response.text), seconds), response.headers
 
@@ -160,7 +160,7 @@ def check_url(url: str | None, name: str, example: str) -> str:
         secret, usable = "@" in url, False
     if secret:
         raise ConfigError(
-            f"{name} must not hold a user, a query or a fragment (not shown here); keys go into key_file or key_variable"
+            f"{name} must not hold a user, a query or a fragment (not shown); keys go into key_file or key_variable"
         )
     if not usable:
         raise ConfigError(f"{name} must be an http or https address such as {example}, found {url!r}")

@@ -1,4 +1,4 @@
-"""What an error of an OpenAI-compatible endpoint means: for this prompt alone, for our way to ask, or for every call."""
+"""What an error of an OpenAI-compatible endpoint is about: this prompt, our way to ask, or every call."""
 
 import re
 from enum import StrEnum

@@ -1,6 +1,6 @@
 """What a run of the loop over many questions needs to know; crosses processes as it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from steper_ray.backends.interfaces import LanguageModel
@@ -26,7 +26,7 @@ class LoopJob:
     seed: int
     threads: int
     """Threads of one engine on CPU."""
-    retriever: RetrieverSection = RetrieverSection()
+    retriever: RetrieverSection = field(default_factory=RetrieverSection)
 
 
 @dataclass(frozen=True, slots=True)

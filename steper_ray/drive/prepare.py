@@ -1,8 +1,5 @@
 """From a phase's configuration to a job of the loop, everything read and checked before any engine starts."""
 
-import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +10,7 @@ from steper_ray.data.demonstrations import read_demonstrations
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
 from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.drive.trial import try_endpoint, try_search
 from steper_ray.errors import ConfigError
 
 _PATHS = ("model", "recordings", "key_file")
@@ -49,7 +47,7 @@ def checked(section: ModelSection, role: str) -> ModelSection:
     """
     check_model(section, role)
     if section.backend == "openai":
-        _run(_try_endpoint(section, role))
+        try_endpoint(section, role)
     places = {name: path.absolute() for name in _PATHS if (path := getattr(section, name))}
     return section.model_copy(update=places)
 
@@ -100,7 +98,7 @@ def retrieval_identity(retriever: RetrieverSection, index: Path) -> dict[str, An
     """
     if retriever.backend == "lucene":
         return read_facts(index).identity()
-    _run(_try_search(retriever))
+    try_search(retriever)
     return {"service": retriever.name or retriever.url}
 
 
@@ -122,29 +120,3 @@ def _shared(model: ModelSection, crew: Crew) -> ModelSection:
             )
     names = ("requests_per_minute", "tokens_per_minute")
     return model.model_copy(update={name: limit / crew.actors for name in names if (limit := getattr(model, name))})
-
-
-async def _try_endpoint(section: ModelSection, role: str) -> None:
-    from steper_ray.backends.openai import OpenAIModel
-
-    model = OpenAIModel.load(section, role=role)
-    try:
-        await model.check()
-    finally:
-        await model.close()
-
-
-async def _try_search(section: RetrieverSection) -> None:
-    from steper_ray.backends.http import HttpRetriever
-
-    retriever = HttpRetriever.load(section)
-    try:
-        await retriever.check()
-    finally:
-        await retriever.close()
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    # In a thread of its own, since the caller may be on an event loop already (a notebook).
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()
