@@ -29,7 +29,7 @@ def naps() -> Naps:
 
 
 def endpoint(
-    url: str, naps: Naps, *, retries: int = 3, timeout_s: float = 10.0, limit: RateLimit | None = None
+    service, naps: Naps, *, retries: int = 3, timeout_s: float = 10.0, limit: RateLimit | None = None
 ) -> Endpoint:
     key = Key(SecretStr(SECRET), "file k")
     made = Endpoint(
