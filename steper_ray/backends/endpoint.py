@@ -1,10 +1,8 @@
 """A remote service that is posted JSON and answers JSON: address, key, pool of connections, further attempts."""
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,43 +11,11 @@ import httpx
 from steper_ray.backends.backoff import backoff_s
 from steper_ray.backends.endpoint_key import Key
 from steper_ray.backends.rate_limit import RateLimit, Sleep
+from steper_ray.backends.reply import Reply
 from steper_ray.core.types import FailureKind
 from steper_ray.errors import BackendError, ConfigError
 
 CONNECT_TIMEOUT_S = 15.0
-SHOWN_CHARACTERS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the service answered, the key struck out."""
-
-    status: int
-    text: str
-    seconds: float = 0.0
-    """Wall time of this attempt."""
-
-    def json(self) -> Any:
-        """The parsed text; None when it is not JSON."""
-        try:
-            return json.loads(self.text)
-        except ValueError:
-            return None
-
-    def shown(self) -> str:
-        """Status and text for a message, shortened."""
-        text = " ".join(self.text.split())
-        return f"{self.status}: {text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + ' …'}"
-
-    @property
-    def out_of_quota(self) -> bool:
-        """A 429 that no waiting mends: the account is empty."""
-        return self.status == 429 and "insufficient_quota" in self.text
-
-    @property
-    def worth_another_try(self) -> bool:
-        """Whether the same request may succeed later."""
-        return (self.status in (408, 429) or self.status >= 500) and not self.out_of_quota
 
 
 class Endpoint:

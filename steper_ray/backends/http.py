@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from steper_ray.backends.endpoint import Endpoint, Reply, check_url
+from steper_ray.backends.endpoint import Endpoint, check_url
 from steper_ray.backends.endpoint_key import read_key
+from steper_ray.backends.reply import Reply
 from steper_ray.config import RetrieverSection
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault

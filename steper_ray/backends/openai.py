@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from steper_ray.backends.endpoint import Endpoint, Reply, check_url
+from steper_ray.backends.endpoint import Endpoint, check_url
 from steper_ray.backends.endpoint_key import read_key
 from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.openai_faults import Habit, explain_fatal, is_fatal, next_to_give_up
 from steper_ray.backends.openai_wire import PATHS, counted_tokens, estimated_tokens, read_completion, request_body
 from steper_ray.backends.rate_limit import RateLimit
+from steper_ray.backends.reply import Reply
 from steper_ray.config import ModelSection
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault

@@ -3,8 +3,9 @@
 import re
 from enum import StrEnum
 
-from steper_ray.backends.endpoint import Endpoint, Reply
+from steper_ray.backends.endpoint import Endpoint
 from steper_ray.backends.interfaces import Request
+from steper_ray.backends.reply import Reply
 
 _TOO_LONG = re.compile(
     r"context.{0,3}(length|size|window)|maximum (model|context|input|sequence) length|maximum number of tokens allowed"

@@ -4,9 +4,9 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, Literal
 
-from steper_ray.backends.endpoint import Reply
 from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.openai_faults import Habit, is_too_long
+from steper_ray.backends.reply import Reply
 from steper_ray.core.chat import BASE_TEMPLATE
 from steper_ray.core.types import FailureKind, Prompt, Usage
 from steper_ray.errors import BackendError

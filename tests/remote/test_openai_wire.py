@@ -2,10 +2,10 @@
 
 import pytest
 
-from steper_ray.backends.endpoint import Reply
 from steper_ray.backends.interfaces import Request
 from steper_ray.backends.openai_faults import Habit, is_fatal, is_too_long, next_to_give_up
 from steper_ray.backends.openai_wire import base_text, estimated_tokens, request_body
+from steper_ray.backends.reply import Reply
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import Message, Prompt
 
