@@ -106,10 +106,11 @@ class LoopSection(Section):
 class ModelSection(Section):
     """A language model in a role: teacher or student."""
 
-    backend: Literal["vllm", "replay", "scripted"] = "vllm"
-    """`vllm`: an engine of ours; `replay`: recorded rationales; `scripted`: a stand-in without a model, for tests."""
+    backend: Literal["vllm", "openai", "replay", "scripted"] = "vllm"
+    """`vllm`: an engine of ours; `openai`: a remote endpoint (docs/backends.md); `replay`: recorded rationales;
+    `scripted`: a stand-in without a model, for tests."""
     model: Path | None = None
-    """Hugging Face folder with weights and tokenizer."""
+    """Hugging Face folder with weights and tokenizer; `openai`: the tokenizer alone, to measure prompts."""
     recordings: Path | None = None
     """`replay`: JSONL with `id` and `steps[].rationale`, or MuSiQue's questions for `loop.strategy=self_ask`."""
     scripted_steps: Positive = 3
@@ -146,11 +147,50 @@ class ModelSection(Section):
     """Price of a million prompt tokens, for the estimate of a dry run."""
     price_out: float | None = Field(default=None, ge=0)
     """Price of a million tokens written."""
+    url: str | None = None
+    """`openai`: base address of the endpoint, such as https://host/v1."""
+    endpoint_model: str | None = None
+    """`openai`: the model's name at the endpoint; goes into the fingerprint."""
+    endpoint_api: Literal["chat", "completions"] = "chat"
+    """`openai`: chat messages, or raw text for base models."""
+    key_file: Path | None = None
+    """`openai`: file that holds the key alone; wins over `key_variable`."""
+    key_variable: str | None = "OPENAI_API_KEY"
+    """`openai`: environment variable with the key, set wherever Ray's workers run; null sends no key."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """`openai`: most requests per minute, over all actors; empty: no limit of ours."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """`openai`: most tokens per minute, prompt and completion, over all actors; empty: no limit of ours."""
+    endpoint_timeout_s: float = Field(default=120.0, gt=0)
+    """`openai`: longest wait for one attempt, seconds."""
+    endpoint_retries: int = Field(default=6, ge=0)
+    """`openai`: further attempts after 429, 5xx, a broken connection or a time-out."""
 
     @property
     def name(self) -> str:
         """What trajectories and scores call this model."""
+        if self.backend == "openai" and self.endpoint_model:
+            return self.endpoint_model
         return self.model.name if self.model else self.backend
+
+
+class RetrieverSection(Section):
+    """Who finds the passages."""
+
+    backend: Literal["lucene", "http"] = "lucene"
+    """`lucene`: the BM25 index of `index`; `http`: a search service (docs/backends.md)."""
+    url: str | None = None
+    """`http`: address that queries are posted to."""
+    name: str | None = None
+    """`http`: what the service searches; goes into the fingerprint. Empty: the url."""
+    key_file: Path | None = None
+    """`http`: file that holds a bearer key alone; wins over `key_variable`."""
+    key_variable: str | None = None
+    """`http`: environment variable with a bearer key, set wherever Ray's workers run; empty sends no key."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """`http`: longest wait for one attempt, seconds."""
+    retries: int = Field(default=4, ge=0)
+    """`http`: further attempts after 429, 5xx, a broken connection or a time-out."""
 
 
 class GenerateSection(Section):
@@ -349,6 +389,7 @@ class Config(Section):
     ray: RaySection = RaySection()
     index: IndexSection = IndexSection()
     loop: LoopSection = LoopSection()
+    retriever: RetrieverSection = RetrieverSection()
     teacher: ModelSection = ModelSection()
     generate: GenerateSection = GenerateSection()
     samples: SamplesSection = SamplesSection()

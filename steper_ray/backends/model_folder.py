@@ -30,13 +30,22 @@ def check_model_folder(path: Path) -> None:
         raise InputError("is not a folder; a model is loaded from a local folder, not by its hub name", file=path)
     if "model_type" not in _read_json(path / "config.json", "no config.json, so this is no model folder"):
         raise InputError("names no model_type", file=path / "config.json", remedy=REMEDY)
+    check_tokenizer_folder(path)
+    _check_weights(path)
+
+
+def check_tokenizer_folder(path: Path) -> None:
+    """Check that a tokenizer is there, with or without weights.
+
+    Raises:
+        InputError: there is none.
+    """
     if not any((path / name).is_file() for name in TOKENIZER_FILES):
         raise InputError(
             f"no tokenizer ({', '.join(TOKENIZER_FILES)})",
             file=path,
-            remedy="Save it beside the weights with `tokenizer.save_pretrained(folder)`",
+            remedy="Save it there with `tokenizer.save_pretrained(folder)`",
         )
-    _check_weights(path)
 
 
 def model_identity(path: Path) -> dict[str, str]:

@@ -33,7 +33,7 @@ def fingerprint_parts(
         model: who writes.
         chat: its chat format, None without a tokenizer.
         demonstrations: the worked examples shown first.
-        index: the index's metadata: corpus digest, analyzer, k1, b.
+        index: what decides which passages a query finds: corpus digest, analyzer, k1, b; or a service's name.
     """
     return {
         "schema": SCHEMA_VERSION,
@@ -96,6 +96,10 @@ def _probe(how: LoopSettings, chat: ChatFormat | None) -> Any:
 
 
 def _model_parts(model: ModelSection) -> dict[str, str]:
+    if model.backend == "openai":
+        # Not the url: the same model may move to another host.
+        measured = {"context_tokens": str(model.context_tokens)} if model.model else {}
+        return {"endpoint": model.endpoint_model or "", "api": model.endpoint_api, **measured}
     if model.recordings is not None:
         return {"recordings": hashlib.sha256(model.recordings.read_bytes()).hexdigest()[:16]}
     if model.model is None:

@@ -1,13 +1,13 @@
 """What a run of the loop over many questions needs to know; crosses processes as it is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from steper_ray.backends.interfaces import LanguageModel
-from steper_ray.config import ModelSection
+from steper_ray.config import ModelSection, RetrieverSection
 from steper_ray.core.chat import ChatFormat, load_chat_format
-from steper_ray.core.types import LoopSettings, Trajectory
+from steper_ray.core.types import LoopSettings, Target, Trajectory
 from steper_ray.drive.load import most_in_flight
 from steper_ray.errors import ConfigError
 
@@ -16,10 +16,10 @@ def check_model(section: ModelSection, role: str) -> None:
     """Refuse a role that is not completely described, before anything starts.
 
     Raises:
-        ConfigError: a key is missing.
+        ConfigError: a key is missing or not usable.
         InputError: the model folder or the recordings are not what they should be.
     """
-    from steper_ray.backends.model_folder import check_model_folder
+    from steper_ray.backends.model_folder import check_model_folder, check_tokenizer_folder
     from steper_ray.data.recordings import read_recordings
 
     match section.backend:
@@ -32,12 +32,26 @@ def check_model(section: ModelSection, role: str) -> None:
                     f"{role}.recordings is missing: a JSONL file with recorded rationales, or MuSiQue's questions"
                 )
             read_recordings(section.recordings)
+        case "openai":
+            from steper_ray.backends.openai import OpenAIModel
+
+            OpenAIModel.load(section, role=role)
     if section.model is not None:
-        check_model_folder(section.model)
+        check = check_tokenizer_folder if section.backend == "openai" else check_model_folder
+        check(section.model)
 
 
 def load_chat(section: ModelSection, how: LoopSettings) -> ChatFormat | None:
-    """The model's chat format, checked against the layout; None for a role without a tokenizer."""
+    """The model's chat format, checked against the layout; None for a role without a tokenizer.
+
+    Raises:
+        ConfigError: the template, or a base model behind an endpoint, cannot carry the layout or target.
+    """
+    if section.backend == "openai" and section.endpoint_api == "completions" and how.target is Target.CUMULATIVE:
+        raise ConfigError(
+            "loop.target=cumulative needs a chat model with an end-of-turn token; with endpoint_api=completions turns "
+            "end at a newline; use loop.target=step"
+        )
     if section.model is None:
         return None
     chat = load_chat_format(section.model)
@@ -46,13 +60,17 @@ def load_chat(section: ModelSection, how: LoopSettings) -> ChatFormat | None:
 
 
 def load_model(section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
-    """Load whoever fills a role, in the current process."""
+    """Load whoever fills a role, in the current process; `seed` is the engine's."""
     match section.backend:
         case "vllm":
             from steper_ray.backends.vllm import VllmModel
 
             end = chat.end_of_turn_id if chat else None
             return VllmModel.load(section, seed, end_of_turn_id=end, exit_on_engine_death=True)
+        case "openai":
+            from steper_ray.backends.openai import OpenAIModel
+
+            return OpenAIModel.load(section)
         case "replay":
             from steper_ray.backends.replay import ReplayModel
             from steper_ray.data.recordings import read_recordings
@@ -93,6 +111,7 @@ class LoopJob:
     seed: int
     threads: int
     """Threads of one engine on CPU."""
+    retriever: RetrieverSection = field(default_factory=RetrieverSection)
     load: ModelLoader = load_model
 
     @property

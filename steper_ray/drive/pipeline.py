@@ -45,7 +45,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     """
     quieten()
     try:
-        retrievers = start_retrievers(job.index, job.retrievers)
+        retrievers = start_retrievers(job.index, job.retrievers) if job.retriever.backend == "lucene" else []
     except BackendError as error:
         raise PhaseFailed(str(error)) from error
     foreman = start_foreman()
@@ -100,7 +100,9 @@ def quieten() -> None:
 
 
 def _cause(error: BaseException) -> str:
+    """Our own error where there is one among Ray's words, else the last of these."""
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[-1].strip() if lines else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    ours = [line.partition(": ")[2] for line in lines if line.startswith("steper_ray.errors.")]
+    return (ours or lines or [type(error).__name__])[-1]

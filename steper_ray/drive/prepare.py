@@ -4,13 +4,17 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from steper_ray.backends.index_facts import read_facts
-from steper_ray.config import ModelSection
+from steper_ray.config import ModelSection, RetrieverSection
 from steper_ray.core.types import LoopSettings
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
 from steper_ray.drive.job import LoopJob, check_model, load_chat
+from steper_ray.drive.load import most_in_flight
+from steper_ray.drive.trial import try_endpoint, try_search
 from steper_ray.errors import ConfigError
+
+_PATHS = ("model", "recordings", "key_file")
 
 
 class Crew(Protocol):
@@ -40,28 +44,42 @@ class Crew(Protocol):
 def checked(section: ModelSection, role: str) -> ModelSection:
     """The section of a role with absolute paths, since Ray's workers may start in another folder.
 
+    An endpoint is asked for a trial completion, so that a wrong key or address ends the command here.
+
     Raises:
-        UserError: as `check_model`.
+        UserError: as `check_model`, or the endpoint refuses the trial.
+        EnvironmentFault: the endpoint does not answer.
     """
     check_model(section, role)
-    places = {name: path.absolute() for name in ("model", "recordings") if (path := getattr(section, name))}
+    if section.backend == "openai":
+        try_endpoint(section, role)
+    places = {name: path.absolute() for name in _PATHS if (path := getattr(section, name))}
     return section.model_copy(update=places)
 
 
 def prepare(
-    model: ModelSection, how: LoopSettings, index: Path, crew: Crew, *, seed: int, force_answer: bool
+    model: ModelSection,
+    how: LoopSettings,
+    index: Path,
+    crew: Crew,
+    *,
+    seed: int,
+    force_answer: bool,
+    retriever: RetrieverSection | None = None,
 ) -> tuple[LoopJob, dict[str, Any]]:
     """The job of a checked role, and the parts of its fingerprint.
 
     Raises:
-        UserError: index, demonstrations or chat template are not usable.
+        UserError: index or search service, demonstrations, chat template or rate limits are not usable.
+        EnvironmentFault: the search service does not answer.
     """
+    retriever = retriever or RetrieverSection()
     demonstrations = demonstrations_of(model, how.strategy)
-    facts = read_facts(index)
-    parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, facts.identity())
+    chat = load_chat(model, how)
+    parts = fingerprint_parts(how, model, chat, demonstrations, retrieval_identity(retriever, index))
     job = LoopJob(
         how=how,
-        model=model,
+        model=_shared(model, crew),
         index=index.absolute(),
         demonstrations=demonstrations,
         force_answer=force_answer,
@@ -72,6 +90,7 @@ def prepare(
         retrievers=crew.retrievers,
         seed=seed,
         threads=threads_per_engine(crew.actors),
+        retriever=retriever.model_copy(update={"key_file": retriever.key_file and retriever.key_file.absolute()}),
     )
     return job, {**parts, "force_answer": force_answer}
 
@@ -80,3 +99,38 @@ def _most_actors(crew: Crew) -> int:
     if crew.actors_max is not None and crew.actors_max < crew.actors:
         raise ConfigError(f"actors_max must be at least actors, found {crew.actors_max} and {crew.actors}")
     return crew.actors_max or crew.actors
+
+
+def retrieval_identity(retriever: RetrieverSection, index: Path) -> dict[str, Any]:
+    """What decides which passages a query finds; goes into fingerprints.
+
+    Raises:
+        UserError: there is no complete index, or the search service refuses a trial search.
+        EnvironmentFault: the search service does not answer.
+    """
+    if retriever.backend == "lucene":
+        return read_facts(index).identity()
+    try_search(retriever)
+    return {"service": retriever.name or retriever.url}
+
+
+def _shared(model: ModelSection, crew: Crew) -> ModelSection:
+    """The section with each actor's share of the rate limits.
+
+    Raises:
+        ConfigError: the last in the queue of an actor would wait longer than a step may take.
+    """
+    if model.backend != "openai":
+        return model
+    actors = _most_actors(crew)
+    in_flight = actors * (crew.in_flight or most_in_flight(model.max_batch))
+    if model.requests_per_minute:
+        wait_s = 60 * in_flight / model.requests_per_minute
+        if wait_s >= crew.step_timeout_s:
+            raise ConfigError(
+                f"with requests_per_minute={model.requests_per_minute:g}, {in_flight} questions in "
+                f"flight wait up to {wait_s:.0f} s for their turn, longer than step_timeout_s={crew.step_timeout_s:g}; "
+                "lower in_flight or raise step_timeout_s"
+            )
+    names = ("requests_per_minute", "tokens_per_minute")
+    return model.model_copy(update={name: limit / actors for name in names if (limit := getattr(model, name))})

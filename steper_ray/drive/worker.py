@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import ray
 
+from steper_ray.backends.interfaces import Retriever
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
@@ -33,8 +34,7 @@ class LoopWorker:
     def __init__(self, job: LoopJob, work: Path, retrievers: list[RetrieverHandle], foreman: Any) -> None:
         # Ray sets this to the actor's logical CPUs; torch and vLLM read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(job.threads)
-        here = ray.get_runtime_context()
-        self._foreman, self._name = foreman, str(here.get_actor_id())
+        self._foreman, self._name = foreman, str(ray.get_runtime_context().get_actor_id())
         start: Start = ray.get(foreman.begin.remote(self._name))
         if start.stop:
             raise PhaseFailed(start.stop)
@@ -43,7 +43,7 @@ class LoopWorker:
         self._driver = LoopDriver(
             how=job.how,
             model=self._model,
-            retriever=QueryCache(RetrieverClient(retrievers, here.get_node_id())),
+            retriever=QueryCache(_retriever(job, retrievers)),
             chat=chat,
             demonstrations=job.demonstrations,
             force_answer=job.force_answer,
@@ -93,6 +93,14 @@ class LoopWorker:
         self._meters.failed(kind)
         failure = {"question_id": question.id, "path": path, "text_hash": text_hash(question)}
         return {"failure": {**failure, "kind": kind.value, "message": message}}
+
+
+def _retriever(job: LoopJob, handles: list[RetrieverHandle]) -> Retriever:
+    if job.retriever.backend == "http":
+        from steper_ray.backends.http import HttpRetriever
+
+        return HttpRetriever.load(job.retriever)
+    return RetrieverClient(handles, ray.get_runtime_context().get_node_id())
 
 
 def engine_seed(run_seed: int, start: Start) -> int:

@@ -41,9 +41,19 @@ def evaluate(config: Config) -> Scores:
     student = _student(config)
     how = _loop(config, student)
     section, seed = config.evaluate, config.run.seed
-    job, parts = prepare(student, how, config.folder("index"), section, seed=seed, force_answer=section.force_answer)
+    job, parts = prepare(
+        student,
+        how,
+        config.folder("index"),
+        section,
+        seed=seed,
+        force_answer=section.force_answer,
+        retriever=config.retriever,
+    )
     stage_job = _stage_job(config, student, how)
     folder = open_folder(config.folder("evaluate"), config)
+    assert config.evaluate.questions is not None
+    print(asked.line(config.evaluate.questions))
     into = _collection(student, folder, claim_folder(folder, parts))
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
@@ -107,7 +117,7 @@ def _collection(student: ModelSection, folder: Path, fingerprint: str) -> Collec
     return Collection(
         folder=folder,
         title="evaluate",
-        model_name=student.model.name if student.model else student.backend,
+        model_name=student.name,
         fingerprint=fingerprint,
         paths=1,
         flush_rows=_FLUSH_ROWS,

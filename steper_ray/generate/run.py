@@ -7,13 +7,12 @@ from steper_ray.config import Config
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.prepare import checked, prepare
-from steper_ray.drive.stats import LoopStats
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.generate.asked import check_recordings, question_set
 from steper_ray.generate.samples import samples_job, tell, write_samples
 from steper_ray.generate.samples_job import check_folder, check_samples
 from steper_ray.generate.table import print_table
-from steper_ray.generate.totals import STATS_FILE, Totals, totals_of
+from steper_ray.generate.totals import STATS_FILE, totals_of
 from steper_ray.runs import Manifest, open_folder, write_json, write_manifest
 
 

@@ -1,7 +1,18 @@
 import subprocess
 import sys
 
-MODULES = ["vllm", "vllm_setup", "vllm_engine", "vllm_inprocess", "vllm_async", "model_folder", "replay", "scripted"]
+MODULES = [
+    "vllm",
+    "vllm_setup",
+    "vllm_engine",
+    "vllm_inprocess",
+    "vllm_async",
+    "model_folder",
+    "replay",
+    "scripted",
+    "openai",
+    "http",
+]
 PROBE = """
 import importlib, sys
 for name in sys.argv[1:]:

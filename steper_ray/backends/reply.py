@@ -1,0 +1,39 @@
+"""One answer of a remote service."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+SHOWN_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the service answered, the key struck out."""
+
+    status: int
+    text: str
+    seconds: float = 0.0
+    """Wall time of this attempt."""
+
+    def json(self) -> Any:
+        """The parsed text; None when it is not JSON."""
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+    def shown(self) -> str:
+        """Status and text for a message, shortened."""
+        text = " ".join(self.text.split())
+        return f"{self.status}: {text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + ' …'}"
+
+    @property
+    def out_of_quota(self) -> bool:
+        """A 429 that no waiting mends: the account is empty."""
+        return self.status == 429 and "insufficient_quota" in self.text
+
+    @property
+    def worth_another_try(self) -> bool:
+        """Whether the same request may succeed later."""
+        return (self.status in (408, 429) or self.status >= 500) and not self.out_of_quota

@@ -1,0 +1,54 @@
+"""One trial call to each remote service, so that a wrong key or address ends a command before anything starts."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from steper_ray.config import ModelSection, RetrieverSection
+
+
+def try_endpoint(section: ModelSection, role: str) -> None:
+    """Write a few tokens at the endpoint of a role.
+
+    Raises:
+        ConfigError: url, key, model name or settings are refused.
+        EnvironmentFault: nothing answers.
+    """
+    _run(_try_endpoint(section, role))
+
+
+def try_search(section: RetrieverSection) -> None:
+    """Search once.
+
+    Raises:
+        ConfigError: url or key are refused, or the reply has another form.
+        EnvironmentFault: nothing answers.
+    """
+    _run(_try_search(section))
+
+
+async def _try_endpoint(section: ModelSection, role: str) -> None:
+    from steper_ray.backends.openai import OpenAIModel
+
+    model = OpenAIModel.load(section, role=role)
+    try:
+        await model.check()
+    finally:
+        await model.close()
+
+
+async def _try_search(section: RetrieverSection) -> None:
+    from steper_ray.backends.http import HttpRetriever
+
+    retriever = HttpRetriever.load(section)
+    try:
+        await retriever.check()
+    finally:
+        await retriever.close()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    # In a thread of its own, since the caller may be on an event loop already (a notebook).
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()

@@ -1,0 +1,61 @@
+"""A whole generation whose teacher is a remote endpoint, on Ray."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steper_ray.config import Config, load_config
+from steper_ray.data.schemas import TRAJECTORIES, read_rows
+from steper_ray.errors import PhaseFailed
+from steper_ray.generate.run import generate
+
+pytestmark = [pytest.mark.ray, pytest.mark.lucene]
+
+SECRET = "sk-Very-Secret-1234567890"
+USAGE = {"prompt_tokens": 90, "completion_tokens": 7, "total_tokens": 97}
+
+
+def configured(service, halsey: Path, run: Path, questions: Path) -> Config:
+    (run / "key").write_text(SECRET)
+    (run / "key").chmod(0o600)
+    return load_config(
+        overrides=[
+            f"run.folder={run}",
+            f"index.folder={halsey / 'index'}",
+            f"generate.questions={questions}",
+            "teacher.backend=openai",
+            f"teacher.url={service.url}/v1",
+            "teacher.endpoint_model=big",
+            f"teacher.key_file={run / 'key'}",
+            "teacher.endpoint_retries=1",
+        ]
+    )
+
+
+def test_an_endpoint_teaches_and_its_key_is_in_no_file_of_the_run(ray_cluster, service, halsey, tmp_path) -> None:
+    service.write("Yes.")
+    service.write("Jim Halsey guided the career of Roy Clark.", usage=USAGE)
+    service.write("So the answer is: Hee Haw.", usage=USAGE)
+    manifest = generate(configured(service, halsey, tmp_path, halsey / "questions.jsonl"))
+    assert (manifest.counts["finished"], manifest.counts["used"]) == (1, 1)
+    (row,) = read_rows(tmp_path / "generate" / "trajectories", TRAJECTORIES)
+    assert [(step["prompt_tokens"], step["completion_tokens"]) for step in row["steps"]] == [(90, 7), (90, 7)]
+    assert {asked.headers["authorization"] for asked in service.asked} == {f"Bearer {SECRET}"}
+    written = [path for path in (tmp_path / "generate").rglob("*") if path.is_file()]
+    assert len(written) > 4
+    assert all(SECRET.encode() not in path.read_bytes() for path in written)
+
+
+def test_a_key_that_stops_working_ends_the_run_before_it_burns_all_questions(
+    ray_cluster, service, halsey, tmp_path
+) -> None:
+    questions = tmp_path / "many.jsonl"
+    lines = [{"id": f"q{number}", "question": f"Who is {number}?", "golden_answers": ["x"]} for number in range(60)]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    service.write("Yes.")
+    service.refuse(401, f"key {SECRET} was revoked")
+    with pytest.raises(PhaseFailed) as caught:
+        generate(configured(service, halsey, tmp_path, questions))
+    assert SECRET not in str(caught.value)
+    assert len(service.asked) < 60

@@ -1,0 +1,142 @@
+"""The retriever behind a search service, against a real HTTP server."""
+
+import re
+
+import pytest
+
+from steper_ray.backends.endpoint import Endpoint
+from steper_ray.backends.http import HttpRetriever
+from steper_ray.backends.interfaces import Retriever
+from steper_ray.config import RetrieverSection
+from steper_ray.core.types import FailureKind, Passage
+from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
+
+SECRET = "sk-Very-Secret-1234567890"
+A = {"id": "a", "title": "A", "text": "first", "score": 2.5}
+B = {"id": "b", "title": "B", "text": "second", "score": 1}
+PASSAGE_A, PASSAGE_B = Passage("a", "A", "first", 2.5), Passage("b", "B", "second", 1.0)
+
+
+def retriever(service, **values) -> HttpRetriever:
+    made = HttpRetriever.load(RetrieverSection(backend="http", url=f"{service.url}/search", **values))
+    service.clients.append(made)
+    return made
+
+
+async def failure(service) -> BackendError:
+    with pytest.raises(BackendError) as caught:
+        await retriever(service).search_many(["x", "y"], 2)
+    assert caught.value.kind == FailureKind.RETRIEVER
+    return caught.value
+
+
+async def test_a_query_is_posted_and_its_passages_come_back_in_order(service) -> None:
+    service.reply(200, {"results": [[A, B]]})
+    searching: Retriever = retriever(service)
+    assert await searching.search("who?", 4) == (PASSAGE_A, PASSAGE_B)
+    (asked,) = service.asked
+    assert (asked.path, asked.body) == ("/search", {"queries": ["who?"], "k": 4})
+    assert "authorization" not in asked.headers
+
+
+async def test_many_queries_are_one_request(service) -> None:
+    service.reply(200, {"results": [[A], [], [B, A]], "took": 3})
+    assert await retriever(service).search_many(["x", "y", "z"], 2) == [(PASSAGE_A,), (), (PASSAGE_B, PASSAGE_A)]
+    assert len(service.asked) == 1
+
+
+async def test_more_than_k_and_repeated_ids_are_left_out(service) -> None:
+    service.reply(200, {"results": [[A, A | {"text": "again"}, B, A | {"id": "c"}]]})
+    assert await retriever(service).search("x", 2) == (PASSAGE_A, PASSAGE_B)
+
+
+async def test_title_and_score_may_be_missing_and_more_may_be_there(service) -> None:
+    service.reply(200, {"results": [[{"id": "a", "text": "t", "vector": [1, 2]}]]})
+    assert await retriever(service).search("x", 2) == (Passage("a", "", "t", 0.0),)
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault"),
+    [
+        ("<html>", "Invalid JSON"),
+        ({"hits": []}, "results: Field required"),
+        ({"results": {"x": []}}, "results: Input should be a valid array"),
+        ({"results": [A, B]}, r"results\.0: Input should be a valid array"),
+        ({"results": [[A], [B | {"id": 7}]]}, r"results\.1\.0\.id: Input should be a valid string"),
+        ({"results": [[A | {"id": ""}], []]}, r"results\.0\.0\.id: String should have at least 1 character"),
+        ({"results": [[{"id": "a"}], []]}, r"results\.0\.0\.text: Field required"),
+        ({"results": [[A | {"score": "high"}], []]}, r"results\.0\.0\.score: Input should be a valid number"),
+        (
+            '{"results": [[{"id": "a", "text": "t", "score": NaN}], []]}',
+            r"results\.0\.0\.score: Input should be a finite",
+        ),
+        ({"results": [[A]]}, "answers 1 lists to 2 queries"),
+        ({"results": [[A], [], []]}, "answers 3 lists to 2 queries"),
+    ],
+)
+async def test_a_reply_of_another_form_is_told_with_its_fault_and_shortened(service, reply, fault) -> None:
+    service.reply(200, reply)
+    told = str(await failure(service))
+    assert re.search(fault, told), told
+    assert len(told) < 900
+
+
+async def test_a_refusal_is_told_at_once(service) -> None:
+    service.reply(400, "k must be below 3")
+    assert "/search refuses the search: 400: k must be below 3" in str(await failure(service))
+    assert len(service.asked) == 1
+
+
+async def test_a_busy_service_is_asked_again_as_often_as_configured(service) -> None:
+    service.reply(503, "busy", Retry_After="0")
+    with pytest.raises(BackendError, match="503: busy, after 2 attempts") as caught:
+        await retriever(service, retries=1).search("x", 2)
+    assert FailureKind(caught.value.kind).transient
+    assert len(service.asked) == 2
+
+
+async def test_the_key_goes_along_and_is_not_shown(service, monkeypatch) -> None:
+    monkeypatch.setenv("SEARCH_KEY", SECRET)
+    service.reply(403, f"no access for {SECRET}")
+    with pytest.raises(ConfigError, match=r"403: no access for \[key\].*environment variable SEARCH_KEY") as caught:
+        await retriever(service, key_variable="SEARCH_KEY").check()
+    assert service.asked[0].headers["authorization"] == f"Bearer {SECRET}"
+    assert SECRET not in str(caught.value)
+
+
+async def test_the_trial_is_one_search(service) -> None:
+    service.reply(200, {"results": [[]]})
+    searching = retriever(service)
+    await searching.check()
+    await searching.close()
+    assert [asked.body["k"] for asked in service.asked] == [1]
+
+
+async def test_a_trial_that_gets_another_form_names_the_key_of_the_configuration(service) -> None:
+    service.reply(200, {"hits": []})
+    with pytest.raises(ConfigError, match=r"^retriever\.url: a trial search failed: .*results: Field required"):
+        await retriever(service).check()
+
+
+async def test_a_service_that_is_down_ends_the_trial_with_a_remedy(service) -> None:
+    service.reply(502, "bad gateway", Retry_After="0")
+    with pytest.raises(EnvironmentFault, match=r"502: bad gateway, after 1 attempt\. Check that retriever\.url=http"):
+        await retriever(service, retries=0).check()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"url": None}, r"retriever\.url is missing"),
+        ({"url": "opensearch:9200"}, r"retriever\.url must be an http or https address"),
+        ({"url": "http://h", "key_variable": "NOT_SET_ANYWHERE"}, "NOT_SET_ANYWHERE"),
+    ],
+)
+def test_an_incomplete_section_is_refused(values, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        HttpRetriever.load(RetrieverSection(backend="http", **values))
+
+
+async def test_connections_are_not_more_than_in_flight(service) -> None:
+    endpoint: Endpoint = HttpRetriever.load(RetrieverSection(url=service.url), in_flight=3)._endpoint
+    assert endpoint._client._transport._pool._max_connections == 3

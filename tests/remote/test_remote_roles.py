@@ -1,0 +1,186 @@
+"""How remote backends enter a run: checks, fingerprint, shares of limits, and the loop itself."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from steper_ray.backends.openai import OpenAIModel
+from steper_ray.config import ModelSection, RetrieverSection
+from steper_ray.core.types import Layout, LoopSettings, Passage, Question, StopReason, Target
+from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.fingerprint import fingerprint_of
+from steper_ray.drive.job import check_model, load_chat, load_model
+from steper_ray.drive.prepare import checked, prepare
+from steper_ray.errors import ConfigError, EnvironmentFault, InputError
+
+FOUND = {"results": [[{"id": "a", "title": "A", "text": "t"}]]}
+
+
+@dataclass
+class Crew:
+    actors: int = 2
+    in_flight: int = 8
+    retrievers: int = 1
+    step_timeout_s: float = 300.0
+
+
+class Shelf:
+    async def search(self, query: str, k: int) -> tuple[Passage, ...]:
+        return (Passage(query, "T", "text"),)
+
+
+def teacher(service, **values) -> ModelSection:
+    good = {"backend": "openai", "url": f"{service.url}/v1", "endpoint_model": "big", "key_variable": None}
+    return ModelSection(**(good | values))
+
+
+def search(service, **values) -> RetrieverSection:
+    return RetrieverSection(**({"backend": "http", "url": f"{service.url}/search", "name": "wiki"} | values))
+
+
+def prepared(service, model: ModelSection, crew: Crew | None = None, **values):
+    return prepare(
+        model,
+        LoopSettings(),
+        Path("no-index"),
+        crew or Crew(),
+        seed=0,
+        force_answer=False,
+        retriever=search(service, **values),
+    )
+
+
+def fingerprint(service, model: ModelSection, **values) -> str:
+    return fingerprint_of(prepared(service, model, **values)[1])
+
+
+def test_a_checked_teacher_was_tried_and_finds_its_key_from_elsewhere(service, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("key").write_text("sk-1")
+    Path("key").chmod(0o600)
+    service.write("Yes.")
+    assert checked(teacher(service, key_file="key"), "teacher").key_file == tmp_path / "key"
+    assert len(service.asked) == 1
+
+
+async def test_a_teacher_can_be_checked_where_an_event_loop_runs(service) -> None:
+    service.write("Yes.")
+    assert checked(teacher(service), "teacher").backend == "openai"
+
+
+def test_a_teacher_whose_key_is_refused_ends_the_command(service) -> None:
+    service.refuse(401, "who are you?")
+    with pytest.raises(ConfigError, match=r"with no key: 401: .*check teacher\.key_file"):
+        checked(teacher(service), "teacher")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"url": None}, r"^student\.url is missing"),
+        ({"url": "gopher://host"}, r"^student\.url must be an http or https address"),
+        ({"endpoint_model": None}, r"^student\.endpoint_model is missing"),
+        ({"key_variable": "NOT_SET_ANYWHERE"}, r"NOT_SET_ANYWHERE \(student\.key_variable\)"),
+    ],
+)
+def test_an_incomplete_role_is_refused_without_a_call(service, values, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_model(teacher(service, **values), "student")
+    assert service.asked == []
+
+
+def test_a_folder_for_measuring_needs_a_tokenizer_alone(service, tmp_path) -> None:
+    with pytest.raises(InputError, match="no tokenizer"):
+        check_model(teacher(service, model=tmp_path), "teacher")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    check_model(teacher(service, model=tmp_path), "teacher")
+
+
+def test_a_base_model_behind_an_endpoint_cannot_write_cumulative_targets(service) -> None:
+    how = LoopSettings(layout=Layout.APPENDED, target=Target.CUMULATIVE)
+    with pytest.raises(ConfigError, match=r"endpoint_api=completions .* use loop\.target=step"):
+        load_chat(teacher(service, endpoint_api="completions"), how)
+    assert load_chat(teacher(service), how) is None
+
+
+def test_the_role_is_filled_by_the_endpoint(service) -> None:
+    model = load_model(teacher(service, context_tokens=99), 0, None, in_flight=5)
+    assert isinstance(model, OpenAIModel)
+    assert model.context_tokens == 99
+    asyncio.run(model.close())
+
+
+def test_the_fingerprint_knows_model_and_service_by_name_and_not_by_address(service) -> None:
+    service.reply(200, FOUND)
+    before = fingerprint(service, teacher(service))
+    same = [
+        fingerprint(service, teacher(service, url="http://elsewhere/v1", endpoint_retries=1, tokens_per_minute=9999)),
+        fingerprint(service, teacher(service), timeout_s=3, retries=0),
+    ]
+    other = [
+        fingerprint(service, teacher(service, endpoint_model="small")),
+        fingerprint(service, teacher(service, endpoint_api="completions")),
+        fingerprint(service, teacher(service, temperature=0.5)),
+        fingerprint(service, teacher(service), name="news"),
+        fingerprint(service, teacher(service), name=None),
+    ]
+    assert set(same) == {before}
+    assert len({before, *other}) == 6
+
+
+def test_a_search_service_needs_no_index_and_is_tried(service) -> None:
+    service.reply(200, FOUND)
+    job, parts = prepared(service, teacher(service))
+    assert parts["index"] == {"service": "wiki"}
+    assert parts["model"] == {"backend": "openai", "endpoint": "big", "api": "chat"}
+    assert (job.retriever.backend, job.retriever.url) == ("http", f"{service.url}/search")
+    assert [asked.path for asked in service.asked] == ["/search"]
+    assert json.dumps(parts)
+
+
+def test_a_search_service_that_is_down_ends_the_command(service) -> None:
+    service.reply(503, "resting", Retry_After="0")
+    with pytest.raises(EnvironmentFault, match=r"a trial search failed: .*503: resting"):
+        prepared(service, teacher(service), retries=0)
+
+
+def test_each_actor_gets_its_share_of_the_limits(service) -> None:
+    service.reply(200, FOUND)
+    job, _ = prepared(service, teacher(service, requests_per_minute=60, tokens_per_minute=9000), Crew(actors=4))
+    assert (job.model.requests_per_minute, job.model.tokens_per_minute) == (15, 2250)
+    job, _ = prepared(service, teacher(service), Crew(actors=4))
+    assert (job.model.requests_per_minute, job.model.tokens_per_minute) == (None, None)
+
+
+def test_a_queue_that_no_step_survives_is_refused(service) -> None:
+    service.reply(200, FOUND)
+    slow = teacher(service, requests_per_minute=4)
+    message = r"16 questions in flight wait up to 240 s .* longer than step_timeout_s=200; lower in_flight"
+    with pytest.raises(ConfigError, match=message):
+        prepared(service, slow, Crew(step_timeout_s=200))
+    prepared(service, slow, Crew(step_timeout_s=241))
+
+
+async def test_the_loop_drives_an_endpoint_to_an_answer(service) -> None:
+    service.write("Roy Clark hosted it.\nAnd more.")
+    service.write("So the answer is: Hee Haw.")
+    model = OpenAIModel.load(teacher(service))
+    service.clients.append(model)
+    trajectory = await LoopDriver(LoopSettings(), model, Shelf()).run(Question("q", "Who?"))
+    assert (trajectory.answer, trajectory.stop) == ("Hee Haw", StopReason.ANSWERED)
+    assert [step.rationale for step in trajectory.steps] == ["Roy Clark hosted it.", "So the answer is: Hee Haw."]
+    assert [message["role"] for message in service.asked[1].body["messages"]] == ["user", "assistant", "user"]
+
+
+async def test_a_forced_answer_that_an_endpoint_repeats_is_read_once(service) -> None:
+    service.write("A fact.")
+    service.write("So the answer is: Hee Haw.")
+    model = OpenAIModel.load(teacher(service))
+    service.clients.append(model)
+    driver = LoopDriver(LoopSettings(step_limit=1), model, Shelf(), force_answer=True)
+    trajectory = await driver.run(Question("q", "Who?"))
+    assert (trajectory.answer, trajectory.stop) == ("Hee Haw", StopReason.FORCED_ANSWER)
+    assert trajectory.steps[-1].rationale == "So the answer is: Hee Haw."
