@@ -24,6 +24,7 @@ _PHASES = {
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
     "generate": ("steper_ray.generate.run", "generate"),
+    "dry_run": ("steper_ray.generate.dry_run", "dry_run"),
     "samples": ("steper_ray.generate.samples", "samples"),
     "train": ("steper_ray.train.run", "train"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
@@ -101,8 +102,13 @@ def _parser() -> argparse.ArgumentParser:
         if phase in ("generate", "evaluate"):
             command.add_argument("--limit", type=int, metavar="N", help=f"same as {phase}.limit=N")
             command.add_argument("--sample", type=int, metavar="SEED", help=f"same as {phase}.sample=SEED")
+        if phase == "generate":
+            command.add_argument("--dry-run", action="store_true", help="20 questions, then what the rest would take")
         command.set_defaults(
-            run=lambda options, phase=phase: run_phase(phase, [*options.settings, *_flags(options, phase)])
+            run=lambda options, phase=phase: run_phase(
+                "dry_run" if getattr(options, "dry_run", False) else phase,
+                [*options.settings, *_flags(options, phase)],
+            )
         )
     _add_corpus(commands)
     _add_inspect(commands)

@@ -30,8 +30,8 @@ def ray_cluster() -> Iterator[None]:
     """Ray on this machine, shared by the session."""
     import ray
 
-    from steper_ray.config import RaySection
     from steper_ray.drive.cluster import connect
+    from steper_ray.sections.shared import RaySection
 
     connect(RaySection(object_store_gib=0.3))
     yield

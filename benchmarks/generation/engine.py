@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steper_ray.backends.vllm_setup import engine_arguments
-from steper_ray.config import ModelSection
+from steper_ray.sections.model import ModelSection
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.generation.engine import section
-from steper_ray.config import ModelSection
 from steper_ray.core.types import Layout
+from steper_ray.sections.model import ModelSection
 
 FLUSH_ROWS, FLUSH_S = 1, 30.0
 """Rows per part in every contender: a trajectory is written as soon as it is finished."""

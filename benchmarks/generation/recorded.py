@@ -14,9 +14,9 @@ from benchmarks.generation.workload import read_workload
 from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.vllm import VllmModel
 from steper_ray.backends.vllm_engine import Engine
-from steper_ray.config import ModelSection
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import Prompt
+from steper_ray.sections.model import ModelSection
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from benchmarks.generation.retrieval import Searcher
 from benchmarks.generation.texts import corpus, questions, rationales, tokens_of
-from steper_ray.config import IndexSection
 from steper_ray.core.chat import ChatFormat, load_chat_format
 from steper_ray.core.loop import LoopState, Retrieve, Write, begin, fold_passages, fold_rationale, next_action
 from steper_ray.core.types import Layout, LoopSettings, Passage, Question, Usage
 from steper_ray.demo.world import World
 from steper_ray.demo.writer import passage_row, whole_file, write_row
 from steper_ray.index.child import index_in_child
+from steper_ray.sections.shared import IndexSection
 
 INDEX, FILE = "index", "workload.json"
 

@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field, ValidationError
 from steper_ray.backends.endpoint import Endpoint, check_url
 from steper_ray.backends.endpoint_key import read_key
 from steper_ray.backends.reply import Reply
-from steper_ray.config import RetrieverSection
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
+from steper_ray.sections.shared import RetrieverSection
 
 URL_EXAMPLE = "http://host:8080/search"
 

@@ -9,9 +9,9 @@ from steper_ray.backends.openai_faults import Habit, explain_fatal, is_fatal, ne
 from steper_ray.backends.openai_wire import PATHS, counted_tokens, estimated_tokens, read_completion, request_body
 from steper_ray.backends.rate_limit import RateLimit
 from steper_ray.backends.reply import Reply
-from steper_ray.config import ModelSection
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
+from steper_ray.sections.model import ModelSection
 
 FATAL_IN_A_ROW = 8
 """Replies about key, address or account, without a good one between them, that end the run."""

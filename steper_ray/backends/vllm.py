@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.vllm_engine import Engine, EngineDied, refusals_translated
 from steper_ray.backends.watchdog import Watchdog, leave
-from steper_ray.config import ModelSection
 from steper_ray.core.types import FailureKind, Usage
 from steper_ray.errors import BackendError
+from steper_ray.sections.model import ModelSection
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from steper_ray.backends.model_folder import check_model_folder
 from steper_ray.backends.vllm_engine import Engine
-from steper_ray.config import ModelSection
 from steper_ray.errors import ConfigError, EnvironmentFault
+from steper_ray.sections.model import ModelSection
 
 if TYPE_CHECKING:
     from pathlib import Path

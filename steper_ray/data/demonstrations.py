@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from steper_ray.config import ModelSection
 from steper_ray.core.answers import extract_answer, holds_marker
 from steper_ray.core.prompts import MARKER
 from steper_ray.core.types import Passage, Question, Step, StopReason, Strategy, Trajectory
 from steper_ray.data.records import Record, read_records
 from steper_ray.errors import ConfigError, InputError
+from steper_ray.sections.model import ModelSection
 
 BUILTIN = Path(__file__).parent / "demonstrations"
 """Folder of our own worked examples, a file per strategy; the facts in them are invented or common knowledge."""

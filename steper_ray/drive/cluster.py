@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from steper_ray.config import ModelSection, RaySection
 from steper_ray.errors import EnvironmentFault
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.shared import RaySection
 
 _LEAST_LOGICAL_CPUS = 8
 """Most of our actors wait for others; on a laptop of two cores they must still all be placed."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from steper_ray.config import RaySection
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import Question
 from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_row, question_row
@@ -19,6 +18,7 @@ from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.writer import PartWriter, write_parquet
+from steper_ray.sections.shared import RaySection
 
 WORK_FILE = "work.parquet"
 

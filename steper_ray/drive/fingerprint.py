@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.backends.model_folder import model_identity
-from steper_ray.config import ModelSection
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.prompts import PROMPT_VERSION, build_prompt
 from steper_ray.core.types import LoopSettings, Passage, Question, Step, Trajectory
 from steper_ray.data.schemas import SCHEMA_VERSION
 from steper_ray.errors import RunFolderError
 from steper_ray.runs import write_json
+from steper_ray.sections.model import ModelSection
 
 FINGERPRINT_FILE = "fingerprint.json"
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from steper_ray.backends.interfaces import LanguageModel
-from steper_ray.config import ModelSection, RetrieverSection
 from steper_ray.core.chat import ChatFormat, load_chat_format
 from steper_ray.core.types import LoopSettings, Target, Trajectory
 from steper_ray.drive.load import most_in_flight
 from steper_ray.errors import ConfigError
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.shared import RetrieverSection
 
 
 def check_model(section: ModelSection, role: str) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from steper_ray.backends.index_facts import read_facts
-from steper_ray.config import ModelSection, RetrieverSection
 from steper_ray.core.types import LoopSettings
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
@@ -13,6 +12,8 @@ from steper_ray.drive.job import LoopJob, check_model, load_chat
 from steper_ray.drive.load import most_in_flight
 from steper_ray.drive.trial import try_endpoint, try_search
 from steper_ray.errors import ConfigError
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.shared import RetrieverSection
 
 _PATHS = ("model", "recordings", "key_file")
 

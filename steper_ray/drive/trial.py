@@ -5,7 +5,8 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from steper_ray.config import ModelSection, RetrieverSection
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.shared import RetrieverSection
 
 
 def try_endpoint(section: ModelSection, role: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from steper_ray.config import Config, ModelSection
+from steper_ray.config import Config
 from steper_ray.core.types import FailureKind, LoopSettings
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
 from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
@@ -21,6 +21,7 @@ from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
 from steper_ray.evaluate.table import markdown, rich_table, score_tables
 from steper_ray.runs import Manifest, open_folder, write_json, write_manifest, write_text
+from steper_ray.sections.model import ModelSection
 from steper_ray.student.card import loop_of, read_card
 
 PREDICTIONS_FILE = "predictions.jsonl"

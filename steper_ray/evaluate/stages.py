@@ -6,13 +6,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from steper_ray.config import RaySection
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import LoopSettings, Sample
 from steper_ray.data.schemas import SAMPLES, part_files, read_rows, sample_of
 from steper_ray.errors import ConfigError, InputError, PhaseFailed, SteperError
 from steper_ray.evaluate.scores import StageScore
 from steper_ray.runs import read_manifest
+from steper_ray.sections.shared import RaySection
 
 
 @dataclass(frozen=True, slots=True)

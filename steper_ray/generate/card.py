@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from steper_ray.config import SamplesSection
 from steper_ray.core.selection import Correctness
 from steper_ray.core.types import STAGES, Sample, Stage
 from steper_ray.data.schemas import MESSAGES_FOLDER
 from steper_ray.generate.markdown import block, plain, table
 from steper_ray.runs import Manifest, write_text
+from steper_ray.sections.generate import SamplesSection
 
 CARD_FILE = "README.md"
 _SIZES = (("n<1K", 10**3), ("1K<n<10K", 10**4), ("10K<n<100K", 10**5), ("100K<n<1M", 10**6), ("1M<n<10M", 10**7))

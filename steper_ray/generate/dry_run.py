@@ -142,6 +142,6 @@ def _tell(found: Sampled, whole: Estimate, folder: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(
-        f"Hours: from engines as quick when full as with {found.at_once} questions at once, to engines that gain nothing "
-        f"from more. The dry run's trajectories are in {folder}. next: steper generate without --dry-run"
+        f"Hours: from engines as quick when full as with {found.at_once} questions at once, to engines that gain "
+        f"nothing from more. The dry run's trajectories are in {folder}. next: steper generate without --dry-run"
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from steper_ray.config import Config, LoopSection
+from steper_ray.config import Config
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.samples import samples_of
 from steper_ray.core.selection import Correctness
@@ -31,6 +31,7 @@ from steper_ray.generate.card import CARD_FILE, CardFacts, write_card
 from steper_ray.generate.sample_counts import SampleCounts
 from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop, check_samples, form
 from steper_ray.runs import Manifest, write_manifest
+from steper_ray.sections.shared import LoopSection
 
 _ROWS_PER_PART = 4096
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from steper_ray.config import Config, LoopSection, SamplesSection
+from steper_ray.config import Config
 from steper_ray.core.majority import LEAST_PATHS
 from steper_ray.core.selection import Correctness
 from steper_ray.core.types import Layout, LoopSettings, Target
@@ -13,6 +13,8 @@ from steper_ray.drive.fingerprint import fingerprint_of
 from steper_ray.drive.ledger import Key
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.runs import MANIFEST_FILE, read_manifest
+from steper_ray.sections.generate import SamplesSection
+from steper_ray.sections.shared import LoopSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from steper_ray.config import IndexSection
 from steper_ray.errors import EnvironmentFault, PhaseFailed, UserError
+from steper_ray.sections.shared import IndexSection
 
 _WORKER = "steper_ray.index.worker"
 _FAULTS: dict[str, type[Exception]] = {"environment": EnvironmentFault, "user": UserError, "phase": PhaseFailed}

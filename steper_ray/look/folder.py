@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from steper_ray.config import SamplesSection
 from steper_ray.core.selection import Correctness, SelectionRules
 from steper_ray.data.schemas import part_files
 from steper_ray.errors import RunFolderError
 from steper_ray.runs import CONFIG_FILE, MANIFEST_FILE
+from steper_ray.sections.generate import SamplesSection
 
 
 class LookPhase(StrEnum):

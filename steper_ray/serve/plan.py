@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steper_ray.backends.index_facts import read_facts
-from steper_ray.config import Config, ModelSection, ServeSection
+from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.job import check_model, load_chat
 from steper_ray.errors import ConfigError, RunFolderError
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.serve import ServeSection
 from steper_ray.student.card import loop_of, read_card
 
 

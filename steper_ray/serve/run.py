@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from steper_ray.config import Config, ServeSection
+from steper_ray.config import Config
 from steper_ray.drive.cluster import cluster_address, connect
 from steper_ray.errors import ConfigError, PhaseFailed, UserError
+from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.plan import ServicePlan, plan_service
 
 POLL_S = 0.25

@@ -7,11 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from steper_ray.config import LoopSection
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import LoopSettings
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.runs import write_json
+from steper_ray.sections.shared import LoopSection
 
 CARD_FILE = "steper.json"
 _KEYS = frozenset(field.name for field in fields(LoopSettings)) | {"prompt_version", "preset", "sigmas"}

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.backends.model_folder import check_model_folder, model_identity
-from steper_ray.config import Config, LoopSection
+from steper_ray.config import Config
 from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import Layout, LoopSettings, Target
 from steper_ray.data.schemas import SAMPLES, read_rows
 from steper_ray.drive.cluster import cluster_address
 from steper_ray.errors import ConfigError, EnvironmentFault, InputError, RunFolderError
 from steper_ray.runs import read_manifest, write_json
+from steper_ray.sections.shared import LoopSection
 
 IDENTITY_FILE = "identity.json"
 _IDENTITY_KEYS = (

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from steper_ray.config import TrainSection
 from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import STAGES, LoopSettings
+from steper_ray.sections.train import TrainSection
 from steper_ray.student.adapter import Adapter
 from steper_ray.train.plan import Plan, make_plan
 from steper_ray.train.store import UnitStore

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from steper_ray.config import TrainSection
 from steper_ray.core.loss import StageReduction
 from steper_ray.core.types import STAGE_TERMS, STAGES, Stage
+from steper_ray.sections.train import TrainSection
 from steper_ray.student.metrics import StageMetric, selection_loss, stage_metrics
 from steper_ray.student.packing import Pack, idle_pack, make_pack
 from steper_ray.train.journal import Journal

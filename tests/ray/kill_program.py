@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from steper_ray.backends.interfaces import Completion, LanguageModel, Request
-from steper_ray.config import ModelSection, load_config
+from steper_ray.config import load_config
 from steper_ray.core.chat import ChatFormat
 from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
@@ -19,6 +19,7 @@ from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import load_model
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import SteperError
+from steper_ray.sections.model import ModelSection
 
 
 class CountingModel:

@@ -13,7 +13,8 @@ import pytest
 import uvicorn
 
 from steper_ray.backends.http import HttpRetriever
-from steper_ray.config import Config, RetrieverSection, load_config
+from steper_ray.config import Config, load_config
+from steper_ray.sections.shared import RetrieverSection
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backends.md").read_text(encoding="utf-8")
 YAML_BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)

@@ -7,9 +7,9 @@ import pytest
 from steper_ray.backends.endpoint import Endpoint
 from steper_ray.backends.http import HttpRetriever
 from steper_ray.backends.interfaces import Retriever
-from steper_ray.config import RetrieverSection
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
+from steper_ray.sections.shared import RetrieverSection
 
 SECRET = "sk-Very-Secret-1234567890"
 A = {"id": "a", "title": "A", "text": "first", "score": 2.5}

@@ -14,10 +14,11 @@ from steper_ray.backends.endpoint_key import read_key
 from steper_ray.backends.interfaces import LanguageModel, Request
 from steper_ray.backends.openai import FATAL_IN_A_ROW, OpenAIModel
 from steper_ray.backends.rate_limit import RateLimit
-from steper_ray.config import ModelSection, load_config
+from steper_ray.config import load_config
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
 from steper_ray.runs import open_folder
+from steper_ray.sections.model import ModelSection
 
 SECRET = "sk-Very-Secret-1234567890"
 REQUEST = Request(Prompt((Message("user", "Who?"),)), (), max_tokens=128, stop=("\n",))

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from steper_ray.backends.openai import OpenAIModel
-from steper_ray.config import ModelSection, RetrieverSection
 from steper_ray.core.types import Layout, LoopSettings, Passage, Question, StopReason, Target
 from steper_ray.drive.driver import LoopDriver
 from steper_ray.drive.fingerprint import fingerprint_of
 from steper_ray.drive.job import check_model, load_chat, load_model
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, EnvironmentFault, InputError
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.shared import RetrieverSection
 
 FOUND = {"results": [[{"id": "a", "title": "A", "text": "t"}]]}
 

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from steper_ray.config import Config, Section, load_config
+from steper_ray.config import Config, load_config
 from steper_ray.core.types import Layout, LoopSettings, QueryForm, Strategy, Target
 from steper_ray.errors import ConfigError
+from steper_ray.sections.base import Section
 
 REPOSITORY = Path(__file__).parents[2]
 

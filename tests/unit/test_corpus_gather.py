@@ -157,7 +157,7 @@ def test_published_gold_passages_of_musique_are_known_in_a_corpus_with_ids_of_it
 @pytest.mark.parametrize("name", ["hotpotqa", "2wikimultihopqa", "musique"])
 @pytest.mark.parametrize("file", ["corpus.jsonl", "corpus.train.jsonl"])
 def test_no_published_passage_is_too_long_for_the_default(name: str, file: str) -> None:
-    from steper_ray.config import IndexSection
+    from steper_ray.sections.shared import IndexSection
 
     found: list[Passage] = list(read_corpus(DATA / name / file, IndexSection().passage_words))
     assert len(found) > 1000

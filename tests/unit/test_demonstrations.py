@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from steper_ray.config import ModelSection, load_config
+from steper_ray.config import load_config
 from steper_ray.core.answers import holds_marker
 from steper_ray.core.types import Strategy, Trajectory
 from steper_ray.data.demonstrations import BUILTIN, choose, demonstrations_of, read_demonstrations
 from steper_ray.errors import ConfigError, InputError
+from steper_ray.sections.model import ModelSection
 
 BUILTINS = {strategy: read_demonstrations(BUILTIN / f"{strategy}.jsonl") for strategy in Strategy}
 EACH = [(strategy, found) for strategy, examples in BUILTINS.items() for found in examples]

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from steper_ray.config import LoopSection
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import Layout, LoopSettings, Target
 from steper_ray.errors import ConfigError, RunFolderError
+from steper_ray.sections.shared import LoopSection
 from steper_ray.student.card import CARD_FILE, WeightsCard, loop_of, read_card, write_card
 
 CARD = WeightsCard(LoopSettings(k=6, step_limit=3), PROMPT_VERSION, "steper", (0.5, 0.75, 0.25))

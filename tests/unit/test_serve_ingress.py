@@ -11,9 +11,10 @@ import httpx
 import pytest
 from ray.serve.exceptions import BackPressureError
 
-from steper_ray.config import ModelSection, ServeSection
 from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, Step, StopReason, Trajectory, Usage
 from steper_ray.errors import BackendError
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import Answered, LoopOptions
 from steper_ray.serve.plan import ServicePlan

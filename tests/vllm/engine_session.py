@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 
 from steper_ray.backends.interfaces import Request
 from steper_ray.backends.vllm import VllmModel
-from steper_ray.config import ModelSection
 from steper_ray.core.types import Prompt
 from steper_ray.errors import BackendError, ConfigError
+from steper_ray.sections.model import ModelSection
 
 CONTEXT_TOKENS = 1024
 PASSAGE = "The river Arle rises in the hills of Brenn and flows through the town of Tolvik to the sea. " * 12

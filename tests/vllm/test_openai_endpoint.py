@@ -16,10 +16,10 @@ import pytest
 
 from steper_ray.backends.interfaces import Request
 from steper_ray.backends.openai import OpenAIModel
-from steper_ray.config import ModelSection
 from steper_ray.core.chat import load_chat_format
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.errors import BackendError, ConfigError
+from steper_ray.sections.model import ModelSection
 
 pytestmark = pytest.mark.vllm
 
@@ -53,7 +53,7 @@ import asyncio, json, sys
 from pathlib import Path
 from steper_ray.backends.interfaces import Request
 from steper_ray.backends.vllm import VllmModel
-from steper_ray.config import ModelSection
+from steper_ray.sections.model import ModelSection
 from steper_ray.core.types import Prompt
 
 folder, end_of_turn_id, prompts = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])

@@ -1,0 +1,41 @@
+"""The section of evaluation."""
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from steper_ray.sections.base import Positive, Section, check_sample
+
+
+class EvaluateSection(Section):
+    """The student over held-out questions."""
+
+    questions: Path | None = None
+    """Held-out questions with gold answers."""
+    samples: Path | None = None
+    """Held-out samples for loss and token accuracy per stage; empty leaves these out."""
+    folder: Path | None = None
+    """Where predictions and scores are written; empty: `<run.folder>/evaluate`."""
+    limit: Positive | None = None
+    """Only the first n questions; with `sample`, n chosen at random."""
+    sample: int | None = None
+    """Seed of that choice; a larger limit with the same seed keeps what a smaller one chose."""
+    actors: Positive = 1
+    """Student engines; work begins when the first is up."""
+    actors_max: Positive | None = None
+    """Student engines at most, where the cluster has room for more; empty: as many as `actors`."""
+    in_flight: Positive | None = None
+    """Questions in flight per engine; empty: as many as the engine's batch and cache have room for."""
+    retrievers: Positive = 1
+    """Retriever actors."""
+    step_timeout_s: float = Field(default=300.0, gt=0)
+    """Longest wait for one retrieval or completion, seconds."""
+    force_answer: bool = False
+    """At the step limit, write one more completion that continues `So the answer is:`."""
+    force_loop: bool = False
+    """Use the `loop` section even where it differs from what the student was trained with."""
+
+    @model_validator(mode="after")
+    def _sample_needs_limit(self) -> "EvaluateSection":
+        check_sample("evaluate", self.sample, self.limit)
+        return self
