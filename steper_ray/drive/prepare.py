@@ -76,8 +76,8 @@ def prepare(
     """
     retriever = retriever or RetrieverSection()
     demonstrations = demonstrations_of(model, how.strategy)
-    chat = load_chat(model, how)
-    parts = fingerprint_parts(how, model, chat, demonstrations, retrieval_identity(retriever, index))
+    retrieval = retrieval_identity(retriever, index)
+    parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval)
     job = LoopJob(
         how=how,
         model=_shared(model, crew),

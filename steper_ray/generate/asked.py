@@ -8,8 +8,12 @@ from steper_ray.data.recordings import holds_decompositions
 from steper_ray.errors import ConfigError
 
 
-def question_set(config: Config) -> QuestionSet:
-    """The questions of `generate.questions`; they need gold answers unless a majority of paths decides.
+def question_set(config: Config, *, answered: bool = False) -> QuestionSet:
+    """The questions of `generate.questions`, with gold answers unless a majority of paths decides.
+
+    Args:
+        config: the whole configuration.
+        answered: trajectories exist already and hold the gold answers of their questions.
 
     Raises:
         UserError: no file is named, or it is faulty.
@@ -17,7 +21,7 @@ def question_set(config: Config) -> QuestionSet:
     section = config.generate
     if section.questions is None:
         raise ConfigError("generate.questions is missing: a file of questions")
-    gold = config.samples.correctness is Correctness.GOLD
+    gold = config.samples.correctness is Correctness.GOLD and not answered
     return read_questions(section.questions, limit=section.limit, sample=section.sample, require_answers=gold)
 
 

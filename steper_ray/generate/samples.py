@@ -103,7 +103,7 @@ def _asked(config: Config) -> frozenset[Key] | None:
     """The keys of the question file, where one is named; None for all that is in the folder."""
     if config.generate.questions is None:
         return None
-    found = question_set(config).questions
+    found = question_set(config, answered=True).questions
     return frozenset((question.id, path) for question in found for path in range(config.generate.paths))
 
 

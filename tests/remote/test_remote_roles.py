@@ -23,6 +23,7 @@ FOUND = {"results": [[{"id": "a", "title": "A", "text": "t"}]]}
 @dataclass
 class Crew:
     actors: int = 2
+    actors_max: int | None = None
     in_flight: int = 8
     retrievers: int = 1
     step_timeout_s: float = 300.0
@@ -108,7 +109,7 @@ def test_a_base_model_behind_an_endpoint_cannot_write_cumulative_targets(service
 
 
 def test_the_role_is_filled_by_the_endpoint(service) -> None:
-    model = load_model(teacher(service, context_tokens=99), 0, None, in_flight=5)
+    model = load_model(teacher(service, context_tokens=99), 0, None)
     assert isinstance(model, OpenAIModel)
     assert model.context_tokens == 99
     asyncio.run(model.close())

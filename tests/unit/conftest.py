@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, Step, StopReason, Trajectory
+from steper_ray.core.types import Failure, FailureKind, LoopSettings, Passage, Question, Step, StopReason, Trajectory
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, failure_row, trajectory_row
 from steper_ray.drive.writer import PartWriter
 
@@ -55,7 +55,7 @@ def generation(tmp_path: Path) -> Callable[..., Path]:
                 writer.add(trajectory_row(trajectory, provenance))
         with PartWriter(folder / "failures", FAILURES, rows=9, seconds=60) as writer:
             for number, (name, kind, message) in enumerate(failures, start=1):
-                writer.add(failure_row(name, 0, "h", number, kind, message))
+                writer.add(failure_row(Failure(name, 0, "h", kind, message), number))
         return folder
 
     return write
