@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import ray
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from steper_ray.config import Config
+from steper_ray.drive.cluster import engine_gpus
 from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import LoopReplica
 from steper_ray.serve.plan import ServicePlan, plan_service
@@ -60,5 +60,4 @@ def _deploy(
 
 
 def _engine_resources(plan: ServicePlan) -> dict[str, float]:
-    resources: dict[str, float] = ray.cluster_resources()
-    return {"num_cpus": 1, "num_gpus": plan.student.tensor_parallel_size if resources.get("GPU") else 0}
+    return {"num_cpus": 1, "num_gpus": engine_gpus(plan.student)}

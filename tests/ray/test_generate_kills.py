@@ -211,3 +211,24 @@ def test_an_engine_process_that_dies_or_hangs_is_replaced_and_all_questions_fini
     # Those in flight at a death may be handed over as failures of a kind that the same command tries again.
     assert set(counts["failed"]) <= {"engine"}
     assert len(contents(folder)) == counts["finished"] >= len(few) - 8
+
+
+@pytest.mark.cluster
+def test_a_lost_node_takes_its_engine_along_and_the_others_finish(
+    folder: Path, calm: dict[str, tuple[Any, ...]]
+) -> None:
+    from ray.cluster_utils import Cluster
+
+    # No engine fits the head, so both are on nodes that can be lost; the survivor has room for the other's.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0.5, "object_store_memory": 2**27})
+    try:
+        doomed, _ = (cluster.add_node(num_cpus=2, object_store_memory=2**27) for _ in range(2))
+        with generation(folder, "scripted", f"ray.address={cluster.address}", "generate.actors=2") as process:
+            wait_until(lambda: calls(folder) > QUESTIONS)
+            cluster.remove_node(doomed, allow_graceful=False)
+            counts = result(process)
+    finally:
+        cluster.shutdown()
+    assert counts["finished"] == QUESTIONS
+    assert counts["failed"] == {}
+    assert contents(folder) == calm
