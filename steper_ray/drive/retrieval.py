@@ -1,7 +1,7 @@
 """The retriever as Ray actors, each with a JVM of its own, and the client that the loop's driver awaits."""
 
 import asyncio
-import itertools
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ class RetrieverClient:
         near = [handle.actor for handle in handles if handle.node == node]
         self._actors = near or [handle.actor for handle in handles]
         self._free = list(self._actors)
-        self._others = itertools.cycle(handle.actor for handle in handles)
+        self._all = [handle.actor for handle in handles]
         self._waiting: list[tuple[str, int, asyncio.Future[tuple[Passage, ...]]]] = []
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -116,8 +116,9 @@ class RetrieverClient:
         try:
             found: list[tuple[Passage, ...]] = await actor.search_many.remote(queries, k)
         except ray.exceptions.RayActorError:
+            other = random.choice([one for one in self._all if one is not actor] or [actor])
             try:
-                found = await next(self._others).search_many.remote(queries, k)
+                found = await other.search_many.remote(queries, k)
             except ray.exceptions.RayError as error:
                 raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
         except ray.exceptions.RayError as error:

@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from steper_ray.core.text import printable
 from steper_ray.errors import EnvironmentFault, PhaseFailed, UserError
 
 TIMEOUT_S = 600.0
@@ -52,19 +53,19 @@ def render(answer: dict[str, Any]) -> RenderableType:
 
 def _step(number: int, step: dict[str, Any]) -> RenderableType:
     # A forced answer retrieves nothing.
-    heading = f"Step {number}" + (f" · {_plain(step['query'])}" if step["query"] else " · forced answer")
+    heading = f"Step {number}" + (f" · {printable(step['query'])}" if step["query"] else " · forced answer")
     parts: list[RenderableType] = [Text(heading, style="bold")]
     for passage in step["passages"]:
-        line = Text(f"[{passage['score']:.2f}] {_plain(passage['title'])}: ", style="cyan")
-        line.append(_cut(_plain(passage["text"])), style="dim")
+        line = Text(f"[{passage['score']:.2f}] {printable(passage['title'])}: ", style="cyan")
+        line.append(_cut(printable(passage["text"])), style="dim")
         parts.append(Padding(line, (0, 0, 0, 2)))
-    parts.append(Padding(Text(f"→ {_plain(step['rationale'])}"), (0, 0, 0, 2)))
+    parts.append(Padding(Text(f"→ {printable(step['rationale'])}"), (0, 0, 0, 2)))
     return Group(*parts)
 
 
 def _verdict(answer: dict[str, Any]) -> Text:
     if answer["answer"]:
-        return Text.assemble(("Answer: ", "bold"), (_plain(answer["answer"]), "bold green"))
+        return Text.assemble(("Answer: ", "bold"), (printable(answer["answer"]), "bold green"))
     return Text(f"No answer ({answer['stop']})", style="bold yellow")
 
 
@@ -80,12 +81,7 @@ def _figures(answer: dict[str, Any]) -> Text:
 
 def _message(body: Any) -> str:
     error = body.get("error") if isinstance(body, dict) else None
-    return _plain(str(error.get("message", ""))) if isinstance(error, dict) else ""
-
-
-def _plain(text: str) -> str:
-    """Without control characters: what a passage says must not steer the terminal."""
-    return "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return printable(str(error.get("message", ""))) if isinstance(error, dict) else ""
 
 
 def _cut(text: str) -> str:

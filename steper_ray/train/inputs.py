@@ -45,7 +45,7 @@ class TrainInputs:
     model: Path
     samples: Path
     fingerprint: str
-    """Of the generation that the samples came from."""
+    """Of the generation that the samples came from, the rules that chose them and their form."""
     loop: LoopSettings
     """Of the samples."""
     prompt_version: str
@@ -87,7 +87,9 @@ def check_inputs(config: Config) -> TrainInputs:
     if not any(stages[stage.value] for stage in wanted):
         raise InputError(f"no sample of the stages that {section.preset} trains", file=samples, found=dict(stages))
     prompt_version = str(manifest.facts.get("prompt_version", ""))
-    return TrainInputs(model, samples, manifest.fingerprint, loop, prompt_version, stages, _context_tokens(model))
+    made = json.dumps([manifest.fingerprint, manifest.facts.get("rules"), manifest.facts["loop"]], sort_keys=True)
+    fingerprint = _digest(made.encode())
+    return TrainInputs(model, samples, fingerprint, loop, prompt_version, stages, _context_tokens(model))
 
 
 def check_chat(inputs: TrainInputs) -> None:

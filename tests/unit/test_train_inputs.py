@@ -50,7 +50,17 @@ def test_good_inputs_say_what_they_are(tmp_path: Path, model: Path) -> None:
     folder = samples(tmp_path / "s", how, Stage.INITIALIZATION, Stage.AGGREGATION)
     found = check_inputs(config_of(tmp_path, f"train.samples={folder}"))
     assert found.loop == how
-    assert (found.count, found.context_tokens, found.prompt_version, found.fingerprint) == (2, 2048, "1", "f")
+    assert (found.count, found.context_tokens, found.prompt_version) == (2, 2048, "1")
+
+
+def test_samples_made_again_by_other_rules_are_other_samples(tmp_path: Path, model: Path) -> None:
+    folder = samples(tmp_path / "s", LoopSettings(), Stage.INITIALIZATION, Stage.AGGREGATION)
+    config = config_of(tmp_path, f"train.samples={folder}")
+    before = check_inputs(config).fingerprint
+    assert check_inputs(config).fingerprint == before
+    facts = {"loop": asdict(LoopSettings()), "prompt_version": "1", "rules": {"keep_paths": 1}}
+    write_manifest(folder, Manifest("samples", "f", {}, facts))
+    assert check_inputs(config).fingerprint != before
 
 
 def test_a_missing_model_is_named_as_a_key(tmp_path: Path) -> None:
