@@ -1,11 +1,13 @@
 """One small actor per run that outlives the engines: it numbers them, counts their deaths and says when to give up."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 
-DEATHS_IN_A_ROW = 3
+DEATHS = 3
+"""Of one engine without progress in between, to stop the job; of engines with the same lease open, to give it up."""
 _NO_WORD = "it was killed (out of memory, perhaps), or its node was lost"
 
 
@@ -27,6 +29,8 @@ class _Worker:
     fruitless: int = 0
     """Deaths since the last lease that was finished."""
     last_words: str = ""
+    open: set[int] = field(default_factory=set)
+    """Leases that it works on."""
 
 
 @dataclass
@@ -34,6 +38,8 @@ class Foreman:
     """Keeps the book of a run's workers, by the ids of their actors; those stay the same over restarts."""
 
     workers: dict[str, _Worker] = field(default_factory=dict)
+    deaths: Counter[int] = field(default_factory=Counter)
+    """Deaths of engines by the leases they had open: one of their questions may be what kills."""
     stopped: str = ""
 
     def begin(self, worker: str) -> Start:
@@ -44,7 +50,9 @@ class Foreman:
             return Start(known.number, 0, self.stopped)
         known.restarts += 1
         known.fruitless += 1
-        if known.fruitless >= DEATHS_IN_A_ROW:
+        self.deaths.update(known.open)
+        known.open.clear()
+        if known.fruitless >= DEATHS:
             self.stopped = (
                 f"engine {known.number} died {known.fruitless} times in a row without progress; "
                 f"the last time: {known.last_words or _NO_WORD}"
@@ -52,8 +60,14 @@ class Foreman:
         known.last_words = ""
         return Start(known.number, known.restarts, self.stopped)
 
-    def progress(self, worker: str) -> None:
+    def take(self, worker: str, lease: int) -> bool:
+        """Whether a worker may open a lease: not after so many engines died over it."""
+        self.workers[worker].open.add(lease)
+        return self.deaths[lease] < DEATHS
+
+    def finish(self, worker: str, lease: int) -> None:
         """A worker finished a lease."""
+        self.workers[worker].open.discard(lease)
         self.workers[worker].fruitless = 0
 
     def note(self, worker: str, message: str) -> None:
@@ -63,10 +77,6 @@ class Foreman:
     def why_stopped(self) -> str:
         """The reason to give up, or nothing."""
         return self.stopped
-
-    def deaths(self) -> int:
-        """Restarts of all workers."""
-        return sum(worker.restarts for worker in self.workers.values())
 
 
 def start_foreman() -> Any:

@@ -14,7 +14,7 @@ from steper_ray.backends.interfaces import Retriever
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.foreman import Start
+from steper_ray.drive.foreman import DEATHS, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash
 from steper_ray.drive.load import LoadMeter, Room
@@ -23,6 +23,8 @@ from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
 from steper_ray.errors import BackendError, ConfigError, PhaseFailed
+
+_DEADLY = f"{DEATHS} engines died while this question was in their lease"
 
 
 class LoopWorker:
@@ -66,9 +68,13 @@ class LoopWorker:
             `lease`: JSON with `results`, one per question (the row of `TRAJECTORIES` less its provenance, or the
             failure), and `load`. Not Arrow: nested lists that are empty in a whole block would lose their type.
         """
-        rows = self._work.read_row_group(int(row["id"])).to_pylist()
-        results = await asyncio.gather(*(self._drive(question_of(row), int(row["path"])) for row in rows))
-        self._foreman.progress.remote(self._name)
+        lease = int(row["id"])
+        work = [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
+        if await self._foreman.take.remote(self._name, lease):
+            results = await asyncio.gather(*(self._drive(question, path) for question, path in work))
+        else:
+            results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
+        self._foreman.finish.remote(self._name, lease)
         load = self._model.take(min(self._batch, self._slots.size))
         self._meters.load(load)
         return {"lease": json.dumps({"results": results, "load": asdict(load)})}

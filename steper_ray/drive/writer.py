@@ -13,15 +13,16 @@ import pyarrow.parquet as pq
 
 from steper_ray.errors import PhaseFailed
 
-_BETWEEN_PARTS_S = 1.0
+_BETWEEN_PARTS_S = 0.25
 """At a high rate parts grow instead of becoming many."""
 
 
 class PartWriter:
     """Collects rows and writes them as parts of a folder, every n rows or t seconds; use as a context manager.
 
-    A part is written when `rows` wait and a second has passed since the last part, or when the oldest row has waited
-    `seconds`, whether or not another one comes in. Disk errors end the run with `PhaseFailed`; written parts stay.
+    A part is written when `rows` wait and a quarter of a second has passed since the last part, or when the oldest row
+    has waited `seconds`, whether or not another one comes in. Disk errors end the run with `PhaseFailed`; written parts
+    stay.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, *, rows: int, seconds: float) -> None:

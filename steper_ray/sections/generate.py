@@ -34,7 +34,7 @@ class GenerateSection(Section):
     step_timeout_s: float = Field(default=300.0, gt=0)
     """Longest wait for one retrieval or completion, seconds."""
     flush_rows: Positive = 64
-    """Trajectories that make a Parquet part, but at most one part per second."""
+    """Trajectories that make a Parquet part, but at most four parts per second."""
     flush_s: float = Field(default=30.0, gt=0)
     """A part is also written when its oldest trajectory has waited this long, seconds."""
     retry_permanent: bool = False

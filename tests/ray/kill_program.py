@@ -1,7 +1,7 @@
-"""A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER MODEL [section.key=value …]`.
+"""A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER DEADLY [section.key=value …]`.
 
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
-MODEL is `deadly` where the process shall die on each call for question q7.
+DEADLY is the id of a question on whose calls the engine's process dies, `all`, or `none`.
 """
 
 import json
@@ -31,7 +31,7 @@ class CountingModel:
         self.context_tokens, self.cache_tokens = model.context_tokens, model.cache_tokens
 
     async def complete(self, request: Request) -> Completion:
-        if request.question_id == self._deadly:
+        if self._deadly in (request.question_id, "all"):
             os._exit(9)
         completion = await self._model.complete(request)
         os.write(self._calls, b".")
@@ -51,7 +51,7 @@ class Load:
         return CountingModel(load_model(section, seed, chat), self._calls, self._deadly)
 
 
-def main(folder: Path, model: str, *overrides: str) -> int:
+def main(folder: Path, deadly: str, *overrides: str) -> int:
     config = load_config(
         None,
         [
@@ -68,7 +68,7 @@ def main(folder: Path, model: str, *overrides: str) -> int:
     job, parts = prepare(
         checked(config.teacher, "teacher"), how, config.folder("index"), section, seed=0, force_answer=False
     )
-    job = replace(job, load=Load(folder / "calls", "q7" if model == "deadly" else ""))
+    job = replace(job, load=Load(folder / "calls", deadly))
     into = config.folder("generate")
     into.mkdir(exist_ok=True)
     to = Collection(into, "kill", "scripted", claim_folder(into, parts), 1, section.flush_rows, section.flush_s, False)

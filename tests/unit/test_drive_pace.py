@@ -140,7 +140,7 @@ def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
     assert foreman.begin("b") == Start(1, 0)
     assert foreman.begin("a") == Start(0, 1)
     assert foreman.begin("a") == Start(0, 2)
-    foreman.progress("a")
+    foreman.finish("a", 0)
     assert foreman.begin("a") == Start(0, 3)
     assert foreman.begin("a") == Start(0, 4)
     foreman.note("a", "out of memory")
@@ -148,6 +148,20 @@ def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
     assert stop == "engine 0 died 3 times in a row without progress; the last time: out of memory"
     assert foreman.why_stopped() == stop
     assert foreman.begin("b").stop == stop
+
+
+def test_a_lease_over_which_three_engines_died_is_given_up_and_the_others_go_on() -> None:
+    foreman = Foreman()
+    foreman.begin("a")
+    for lease in range(3):
+        assert foreman.take("a", 7)
+        assert foreman.take("a", lease)
+        foreman.finish("a", lease)
+        foreman.begin("a")
+    assert not foreman.take("a", 7)
+    foreman.finish("a", 7)
+    assert all(foreman.take("a", lease) for lease in range(3))
+    assert foreman.why_stopped() == ""
 
 
 def test_engines_and_their_restarts_have_seeds_of_their_own() -> None:
