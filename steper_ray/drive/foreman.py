@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 DEATHS = 3
 """Of one engine without progress in between, to stop the job; of engines with the same lease open, to give it up."""
@@ -44,10 +45,9 @@ class Foreman:
 
     def begin(self, worker: str) -> Start:
         """A worker's process starts, for the first time or after a death."""
-        known = self.workers.get(worker)
-        if known is None:
-            known = self.workers[worker] = _Worker(len(self.workers))
-            return Start(known.number, 0, self.stopped)
+        if worker not in self.workers:
+            return Start(self._known(worker).number, 0, self.stopped)
+        known = self.workers[worker]
         known.restarts += 1
         known.fruitless += 1
         self.deaths.update(known.open)
@@ -62,17 +62,22 @@ class Foreman:
 
     def take(self, worker: str, lease: int) -> bool:
         """Whether a worker may open a lease: not after so many engines died over it."""
-        self.workers[worker].open.add(lease)
+        self._known(worker).open.add(lease)
         return self.deaths[lease] < DEATHS
 
     def finish(self, worker: str, lease: int) -> None:
         """A worker finished a lease."""
-        self.workers[worker].open.discard(lease)
-        self.workers[worker].fruitless = 0
+        known = self._known(worker)
+        known.open.discard(lease)
+        known.fruitless = 0
 
     def note(self, worker: str, message: str) -> None:
         """A worker's engine said this; it may be its last word."""
-        self.workers[worker].last_words = message
+        self._known(worker).last_words = message
+
+    def _known(self, worker: str) -> _Worker:
+        """A foreman that was itself restarted meets workers in the middle of their work."""
+        return self.workers.setdefault(worker, _Worker(len(self.workers)))
 
     def why_stopped(self) -> str:
         """The reason to give up, or nothing."""
@@ -80,6 +85,7 @@ class Foreman:
 
 
 def start_foreman() -> Any:
-    """A foreman actor; it takes no CPU of the cluster."""
-    remote: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Foreman)
+    """A foreman actor on the driver's node, with which it would die anyway; it takes no CPU."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    remote: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Foreman)
     return remote.remote()

@@ -33,7 +33,7 @@ class GenerateSection(Section):
     """Retriever actors."""
     step_timeout_s: float = Field(default=300.0, gt=0)
     """Longest wait for one retrieval or completion, seconds."""
-    flush_rows: Positive = 64
+    flush_rows: Positive = 32
     """Trajectories that make a Parquet part, but at most four parts per second."""
     flush_s: float = Field(default=30.0, gt=0)
     """A part is also written when its oldest trajectory has waited this long, seconds."""

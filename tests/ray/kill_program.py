@@ -59,7 +59,6 @@ def main(folder: Path, deadly: str, *overrides: str) -> int:
             "teacher.backend=scripted",
             "teacher.scripted_latency_s=0.05",
             "generate.in_flight=64",
-            "generate.flush_rows=32",
             *overrides,
         ],
     )

@@ -150,24 +150,27 @@ def test_a_killed_engine_or_retriever_is_replaced_and_the_contents_are_those_of_
     assert counts["failed"] == {}
     assert contents(folder) == calm
     redone = calls(folder) - QUESTIONS * STEPS
+    print(f"redone after the death of {victim}: {redone / (QUESTIONS * STEPS):.1%}")
     assert redone <= 0.05 * QUESTIONS * STEPS
 
 
 def test_a_killed_driver_continues_where_it_was_and_redoes_little(
     folder: Path, calm: dict[str, tuple[Any, ...]]
 ) -> None:
-    with generation(folder) as process:
+    slow = "teacher.scripted_latency_s=0.2"
+    with generation(folder, "none", slow) as process:
         wait_until(lambda: calls(folder) > QUESTIONS * STEPS // 2)
         process.send_signal(signal.SIGKILL)
         process.wait()
         kept = len(contents(folder))
     assert 0 < kept < QUESTIONS
-    with generation(folder) as process:
+    with generation(folder, "none", slow) as process:
         assert result(process)["finished"] == QUESTIONS
     assert contents(folder) == calm
     assert not list((folder / "generate" / "trajectories").glob(".*.tmp"))
     redone = calls(folder) - QUESTIONS * STEPS
-    # In flight, in leases not yet handed over, or not yet flushed.
+    print(f"redone after the driver's death: {redone / (QUESTIONS * STEPS):.1%}")
+    # In flight, in leases not yet handed over, or not yet flushed; 3 to 5 % where the machine has nothing else to do.
     assert redone <= 0.1 * QUESTIONS * STEPS
 
 
@@ -226,10 +229,10 @@ def test_a_lost_node_takes_its_engine_along_and_the_others_finish(
 ) -> None:
     from ray.cluster_utils import Cluster
 
-    # No engine fits the head, so both are on nodes that can be lost; the survivor has room for the other's.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0.5, "object_store_memory": 2**27})
+    # Nothing runs on the head, so engines and retriever are on nodes that can be lost; one has room for all of them.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 2**27})
     try:
-        doomed, _ = (cluster.add_node(num_cpus=2, object_store_memory=2**27) for _ in range(2))
+        doomed, _ = (cluster.add_node(num_cpus=3, object_store_memory=2**27) for _ in range(2))
         with generation(folder, "none", f"ray.address={cluster.address}", "generate.actors=2") as process:
             wait_until(lambda: calls(folder) > QUESTIONS)
             cluster.remove_node(doomed, allow_graceful=False)

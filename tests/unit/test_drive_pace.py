@@ -164,6 +164,15 @@ def test_a_lease_over_which_three_engines_died_is_given_up_and_the_others_go_on(
     assert foreman.why_stopped() == ""
 
 
+def test_a_foreman_that_was_restarted_takes_over_workers_in_the_middle_of_their_work() -> None:
+    foreman = Foreman()
+    assert foreman.take("a", 3)
+    foreman.finish("b", 4)
+    foreman.note("c", "hm")
+    assert foreman.begin("d") == Start(3, 0)
+    assert foreman.begin("a") == Start(0, 1)
+
+
 def test_engines_and_their_restarts_have_seeds_of_their_own() -> None:
     starts = [Start(number, restarts) for number in range(20) for restarts in range(20)]
     seeds = {engine_seed(run, start) for run in range(5) for start in starts}
