@@ -87,5 +87,5 @@ class Foreman:
 def start_foreman() -> Any:
     """A foreman actor on the driver's node, with which it would die anyway; it takes no CPU."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    remote: Any = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(Foreman)
-    return remote.remote()
+    options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    return ray.remote(**options)(Foreman).remote()
