@@ -191,6 +191,15 @@ async def test_the_oldest_query_is_forgotten_and_a_failed_one_is_asked_again() -
     assert (await cache.search("broken", 1))[0].id == "broken-1"
 
 
+async def test_a_search_that_fails_when_nobody_waits_any_more_is_asked_again() -> None:
+    cache = QueryCache(Shelf())
+    impatient = asyncio.create_task(cache.search("broken", 1))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await asyncio.sleep(0.01)
+    assert (await cache.search("broken", 1))[0].id == "broken-1"
+
+
 async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
     cache = QueryCache(Shelf())
     first = asyncio.create_task(cache.search("a", 1))
