@@ -25,7 +25,7 @@ class _Worker:
     number: int
     restarts: int = 0
     fruitless: int = 0
-    """Deaths since the last lease that was finished."""
+    """Deaths since the last progress."""
     last_words: str = ""
 
 
@@ -53,7 +53,8 @@ class Foreman:
         return Start(known.number, known.restarts, self.stopped)
 
     def progress(self, worker: str) -> None:
-        """A worker finished a lease."""
+        """A worker handed over a lease with a finished trajectory; one of failures alone is none: an engine that dies
+        fails whatever it has."""
         self.workers[worker].fruitless = 0
 
     def note(self, worker: str, message: str) -> None:

@@ -22,11 +22,11 @@ from steper_ray.drive.meters import Meters
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
-from steper_ray.errors import BackendError, ConfigError, PhaseFailed
+from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
 
 class LoopWorker:
-    """Turns leases of work into finished trajectories and failures, never into an exception of the whole job.
+    """Turns leases of work into finished trajectories and failures; an exception that leaves it ends the whole job.
 
     A lease is a row group of the file of work. Several are open at once, so that the engine always has questions.
     """
@@ -68,7 +68,8 @@ class LoopWorker:
         """
         rows = self._work.read_row_group(int(row["id"])).to_pylist()
         results = await asyncio.gather(*(self._drive(question_of(row), int(row["path"])) for row in rows))
-        self._foreman.progress.remote(self._name)
+        if any("trajectory" in result for result in results):
+            self._foreman.progress.remote(self._name)
         load = self._model.take(min(self._batch, self._slots.size))
         self._meters.load(load)
         return {"lease": json.dumps({"results": results, "load": asdict(load)})}
@@ -84,6 +85,10 @@ class LoopWorker:
                 return self._failure(question, path, FailureKind(error.kind), str(error))
             except ConfigError as error:  # a template that takes most dialogues may break on one odd rationale
                 return self._failure(question, path, FailureKind.REFUSED, str(error))
+            except SteperError:  # an endpoint that would refuse every other question too
+                raise
+            except Exception as error:
+                return self._failure(question, path, FailureKind.UNEXPECTED, f"{type(error).__name__}: {error}")
         if self._room:
             self._slots.resize(self._room.size_after(trajectory))
         self._meters.finished(trajectory)

@@ -1,41 +1,59 @@
 """A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER MODEL [section.key=value …]`.
 
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
-MODEL is `deadly` where the process shall die on each call for question q7.
+MODEL is `deadly` where the process shall die on each call for question q7, `dying` where the engine shall die at once
+and take its process along, `odd` where question q7 shall raise what nobody foresees.
 """
 
+import asyncio
 import json
 import os
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 from steper_ray.backends.interfaces import Completion, LanguageModel, Request
 from steper_ray.config import load_config
 from steper_ray.core.chat import ChatFormat
+from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import load_model
 from steper_ray.drive.prepare import checked, prepare
-from steper_ray.errors import SteperError
+from steper_ray.errors import BackendError, SteperError
 from steper_ray.sections.model import ModelSection
 
 
 class CountingModel:
     """Appends a byte to a file for every call, so that calls of killed processes count too."""
 
-    def __init__(self, model: LanguageModel, calls: Path, deadly: str) -> None:
-        self._model, self._deadly = model, deadly
+    def __init__(self, model: LanguageModel, calls: Path, mood: str) -> None:
+        self._model, self._mood, self._leaving = model, mood, False
         self._calls = os.open(calls, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
         self.context_tokens, self.cache_tokens = model.context_tokens, model.cache_tokens
 
     async def complete(self, request: Request) -> Completion:
-        if request.question_id == self._deadly:
+        if self._mood == "dying":
+            await self._die()
+        if request.question_id == "q7" and self._mood == "deadly":
             os._exit(9)
+        if request.question_id == "q7" and self._mood == "odd":
+            raise KeyError("q7")
         completion = await self._model.complete(request)
         os.write(self._calls, b".")
         return completion
+
+    async def _die(self) -> None:
+        """As `VllmModel`: what is in the engine fails, what comes later waits, and the process leaves."""
+        if self._leaving:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(0.2)
+        if not self._leaving:
+            self._leaving = True
+            threading.Timer(1.0, os._exit, (1,)).start()
+        raise BackendError(FailureKind.ENGINE, "the engine died: no memory")
 
     async def close(self) -> None:
         await self._model.close()
@@ -44,11 +62,11 @@ class CountingModel:
 class Load:
     """Loads the counting model; an object, since it must cross into Ray's workers."""
 
-    def __init__(self, calls: Path, deadly: str) -> None:
-        self._calls, self._deadly = calls, deadly
+    def __init__(self, calls: Path, mood: str) -> None:
+        self._calls, self._mood = calls, mood
 
     def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
-        return CountingModel(load_model(section, seed, chat), self._calls, self._deadly)
+        return CountingModel(load_model(section, seed, chat), self._calls, self._mood)
 
 
 def main(folder: Path, model: str, *overrides: str) -> int:
@@ -68,7 +86,7 @@ def main(folder: Path, model: str, *overrides: str) -> int:
     job, parts = prepare(
         checked(config.teacher, "teacher"), how, config.folder("index"), section, seed=0, force_answer=False
     )
-    job = replace(job, load=Load(folder / "calls", "q7" if model == "deadly" else ""))
+    job = replace(job, load=Load(folder / "calls", model))
     into = config.folder("generate")
     into.mkdir(exist_ok=True)
     to = Collection(into, "kill", "scripted", claim_folder(into, parts), 1, section.flush_rows, section.flush_s, False)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from steper_ray.config import load_config
-from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
+from steper_ray.data.schemas import FAILURES, TRAJECTORIES, part_files, read_rows
 from steper_ray.index.run import build
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
@@ -179,6 +179,27 @@ def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the
     assert "the same command continues" in out
     # What was finished before is kept, and continues with another model.
     assert part_files(folder / "generate" / "trajectories")
+    with generation(folder) as process:
+        assert result(process)["finished"] == QUESTIONS
+
+
+def test_an_engine_that_fails_all_its_questions_at_each_death_is_given_up_as_well(folder: Path) -> None:
+    with generation(folder, "dying") as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "engine 0 died 3 times in a row without progress; the last time: the engine died: no memory" in out
+    failed = list(read_rows(folder / "generate" / "failures", FAILURES))
+    assert len(failed) <= 3 * IN_FLIGHT
+    assert {row["kind"] for row in failed} <= {"engine"}
+
+
+def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(folder: Path) -> None:
+    with generation(folder, "odd") as process:
+        counts = result(process)
+    assert counts["finished"] == QUESTIONS - 1
+    assert counts["failed"] == {"unexpected": 1}
+    (failure,) = read_rows(folder / "generate" / "failures", FAILURES)
+    assert failure["message"] == "KeyError: 'q7'"
     with generation(folder) as process:
         assert result(process)["finished"] == QUESTIONS
 
