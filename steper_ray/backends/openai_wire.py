@@ -92,7 +92,7 @@ def counted_tokens(reply: Reply) -> int | None:
 
 
 def _clean(text: str, request: Request) -> str:
-    """The text without what an endpoint may have left in it: a repeated continuation, the stop text, half a character."""
+    """The text without what an endpoint may leave in it: a repeated continuation, the stop text, half a character."""
     for opening in (request.prompt.continuation, request.prompt.continuation.rpartition("\n")[2]):
         if opening and text.lstrip().startswith(opening):
             text = text.lstrip().removeprefix(opening)
