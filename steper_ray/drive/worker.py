@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import ray
 
-from steper_ray.backends.interfaces import Retriever
+from steper_ray.backends.interfaces import LanguageModel, Retriever
+from steper_ray.backends.watchdog import leave
+from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
@@ -39,7 +41,7 @@ class LoopWorker:
         if start.stop:
             raise PhaseFailed(start.stop)
         chat = load_chat(job.model, job.how)
-        self._model = LoadMeter(job.load(job.model, engine_seed(job.seed, start), chat))
+        self._model = LoadMeter(self._load(job, start, chat))
         self._driver = LoopDriver(
             how=job.how,
             model=self._model,
@@ -55,6 +57,18 @@ class LoopWorker:
         self._room = None if job.in_flight else Room(job.most_in_flight, self._model.cache_tokens)
         self._batch = job.model.max_batch
         self._meters = Meters()
+
+    def _load(self, job: LoopJob, start: Start, chat: ChatFormat | None) -> LanguageModel:
+        """The engine. What has loaded once is tried again: a dead engine's memory may be freed late."""
+        try:
+            return job.load(job.model, engine_seed(job.seed, start), chat)
+        except Exception as error:
+            if start.restarts == 0:
+                raise
+            # A process that ends is a death that the foreman counts; an exception would end the job at once.
+            ray.get(self._foreman.note.remote(self._name, f"it did not start again: {error}"))
+            leave()
+            raise
 
     async def __call__(self, row: dict[str, Any]) -> dict[str, str]:
         """Drive the questions of one lease.

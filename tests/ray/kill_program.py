@@ -2,7 +2,8 @@
 
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
 MODEL is `deadly` where the process shall die on each call for question q7, `dying` where the engine shall die at once
-and take its process along, `odd` where question q7 shall raise what nobody foresees.
+and take its process along, `odd` where question q7 shall raise what nobody foresees, `reluctant` where the process
+shall die once on question q7 and its engine not start at the first try after that.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import load_model
 from steper_ray.drive.prepare import checked, prepare
-from steper_ray.errors import BackendError, SteperError
+from steper_ray.errors import BackendError, EnvironmentFault, SteperError
 from steper_ray.sections.model import ModelSection
 
 
@@ -31,6 +32,7 @@ class CountingModel:
 
     def __init__(self, model: LanguageModel, calls: Path, mood: str) -> None:
         self._model, self._mood, self._leaving = model, mood, False
+        self._died = calls.with_name("died")
         self._calls = os.open(calls, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
         self.context_tokens, self.cache_tokens = model.context_tokens, model.cache_tokens
 
@@ -38,6 +40,9 @@ class CountingModel:
         if self._mood == "dying":
             await self._die()
         if request.question_id == "q7" and self._mood == "deadly":
+            os._exit(9)
+        if request.question_id == "q7" and self._mood == "reluctant" and not self._died.exists():
+            self._died.touch()
             os._exit(9)
         if request.question_id == "q7" and self._mood == "odd":
             raise KeyError("q7")
@@ -66,6 +71,10 @@ class Load:
         self._calls, self._mood = calls, mood
 
     def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
+        refused = self._calls.with_name("refused")
+        if self._calls.with_name("died").exists() and not refused.exists():
+            refused.touch()
+            raise EnvironmentFault("no memory", "Wait for it")
         return CountingModel(load_model(section, seed, chat), self._calls, self._mood)
 
 

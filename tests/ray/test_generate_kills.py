@@ -193,6 +193,13 @@ def test_an_engine_that_fails_all_its_questions_at_each_death_is_given_up_as_wel
     assert {row["kind"] for row in failed} <= {"engine"}
 
 
+def test_an_engine_that_does_not_start_at_the_first_try_after_its_death_gets_another(folder: Path) -> None:
+    with generation(folder, "reluctant") as process:
+        counts = result(process)
+    assert (folder / "refused").exists()
+    assert counts["finished"] == QUESTIONS
+
+
 def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(folder: Path) -> None:
     with generation(folder, "odd") as process:
         counts = result(process)

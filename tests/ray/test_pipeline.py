@@ -45,7 +45,7 @@ def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
     monkeypatch.setattr(LoopJob, "patience_s", 6.0)
     work = tmp_path / "work.parquet"
     write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
-    with pytest.raises(PhaseFailed, match=r"nothing was finished .* 1 CPU and 512 GPUs on one node.* continues"):
+    with pytest.raises(PhaseFailed, match=r"nothing was finished .* 1 CPU and 512 GPUs.* continues"):
         list(run_work(work, job()))
 
 
