@@ -1,6 +1,7 @@
 """How many questions an engine gets, how its use is measured, and when a run is given up."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.core.types import Passage, Prompt, Question, Step, Trajectory, Usage
 from steper_ray.drive.foreman import Foreman, Start
 from steper_ray.drive.load import Load, LoadMeter, Room, most_in_flight
+from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.slots import Slots
 from steper_ray.drive.stats import LoopStats
@@ -89,6 +91,15 @@ def test_questions_in_flight_follow_the_cache_by_the_mean_of_their_last_prompts(
     assert Room(80, 10**9).size_after(trajectory((1000, 1))) == 80
 
 
+def test_demonstrations_that_all_questions_share_take_room_in_the_cache_once() -> None:
+    first, last = Usage(3000, 2900, 20), Usage(3380, 3000, 20)
+    shown = Trajectory(Question("q", "Who?"), steps=(Step("", (), (), usage=first), Step("", (), (), usage=last)))
+    room = Room(most=80, cache_tokens=10_000)
+    # 2,900 once and 500 for each question: (10,000 - 2,900) / 500.
+    assert room.size_after(shown) == 14
+    assert room.size_after(shown) == 14
+
+
 class Busy:
     """Answers when told to."""
 
@@ -132,6 +143,21 @@ def test_a_starving_engine_is_reported_with_what_it_waits_for() -> None:
     assert "a higher in_flight" in replace(stats, search_s=1.0).starvation()
     assert replace(stats, loads=[Load(20.0, 9.0, 10)]).starvation() == ""
     assert replace(stats, loads=[Load(1.0, 1.0, 10)]).starvation() == ""
+
+
+def test_starving_engines_are_told_of_while_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.monotonic()
+    stats = LoopStats(left=100, steps=10, engine_s=5.0, search_s=20.0, loads=[Load(20.0, 3.0, 10)])
+    progress = LoopProgress("generate", stats)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 590)
+    progress.show()
+    assert "warning" not in capsys.readouterr().out
+    monkeypatch.setattr(time, "monotonic", lambda: now + 610)
+    progress.show()
+    progress.show()
+    assert capsys.readouterr().out.count("warning: the engines starve: 30% of their capacity in use") == 1
 
 
 def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
