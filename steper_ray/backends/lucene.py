@@ -12,7 +12,7 @@ from typing import Any
 
 from steper_ray.backends.index_facts import LUCENE_FOLDER, IndexFacts, check_language, read_facts, write_facts
 from steper_ray.backends.jvm import JVM_LOCK, java_class, start_jvm
-from steper_ray.core.text import squeeze
+from steper_ray.core.text import encodable, squeeze
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, EnvironmentFault, PhaseFailed, RunFolderError
 
@@ -107,7 +107,7 @@ class LuceneIndex:
             BackendError: kind `retriever`.
         """
         with JVM_LOCK, _as_backend_error():
-            return _passages(self._searcher.search(_encodable(query), k))
+            return _passages(self._searcher.search(encodable(query), k))
 
     def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
         """The same for many queries at once, on all cores, in the order of the queries.
@@ -120,7 +120,7 @@ class LuceneIndex:
         with JVM_LOCK, _as_backend_error():
             texts, numbers = (java_class("java.util.ArrayList")() for _ in range(2))
             for number, query in enumerate(queries):
-                texts.add(_encodable(query))
+                texts.add(encodable(query))
                 numbers.add(str(number))
             # Anserini ignores the number of threads and takes all cores.
             hits = self._searcher.batch_search(texts, numbers, k, 1)
@@ -193,11 +193,6 @@ def _passages(hits: Iterable[Any]) -> tuple[Passage, ...]:
 def _passage(hit: Any) -> Passage:
     title, _, text = hit.lucene_document.get("contents").partition("\n")
     return Passage(hit.docid, title, text, hit.score)
-
-
-def _encodable(query: str) -> str:
-    """Without lone surrogates, which a model's output may hold and Java does not take."""
-    return query.encode("utf-8", "replace").decode()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.openai_faults import Habit, is_too_long
 from steper_ray.backends.reply import Reply
 from steper_ray.core.chat import BASE_TEMPLATE
+from steper_ray.core.text import encodable
 from steper_ray.core.types import FailureKind, Prompt, Usage
 from steper_ray.errors import BackendError
 
@@ -66,7 +67,8 @@ def read_completion(reply: Reply, request: Request, api: Api) -> Completion:
         raise BackendError(FailureKind.ENDPOINT, f"the endpoint's reply is no completion: {reply.shown()}") from None
     if filtered or refusal:
         raise BackendError(
-            FailureKind.REFUSED, f"the endpoint's content filter refuses: {refusal or 'no reason given'}"
+            FailureKind.REFUSED,
+            f"the endpoint's content filter refuses: {encodable(str(refusal or 'no reason given'))}",
         )
     if text is not None and not isinstance(text, str):
         raise BackendError(FailureKind.ENDPOINT, f"the endpoint's reply holds no text: {reply.shown()}")
@@ -90,14 +92,14 @@ def counted_tokens(reply: Reply) -> int | None:
 
 
 def _clean(text: str, request: Request) -> str:
-    """The text without what an endpoint may have left in it: a repeated continuation, the stop text."""
+    """The text without what an endpoint may leave in it: a repeated continuation, the stop text, half a character."""
     for opening in (request.prompt.continuation, request.prompt.continuation.rpartition("\n")[2]):
         if opening and text.lstrip().startswith(opening):
             text = text.lstrip().removeprefix(opening)
             break
     for stop in request.stop:
         text = text.partition(stop)[0]
-    return text
+    return encodable(text)
 
 
 def _usage(counted: dict[str, Any], seconds: float) -> Usage:

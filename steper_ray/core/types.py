@@ -98,11 +98,13 @@ class FailureKind(StrEnum):
     REFUSED = "refused"
     NO_RECORDING = "no_recording"
     """`replay` has no rationale for this question and step."""
+    UNEXPECTED = "unexpected"
+    """An error that nobody foresaw; the message names it."""
 
     @property
     def transient(self) -> bool:
         """Whether the next run tries again by itself."""
-        return self in (FailureKind.TIMEOUT, FailureKind.ENGINE, FailureKind.RETRIEVER, FailureKind.ENDPOINT)
+        return self not in (FailureKind.PROMPT_TOO_LONG, FailureKind.REFUSED, FailureKind.NO_RECORDING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.writer import PartWriter, write_parquet
+from steper_ray.errors import PhaseFailed
 from steper_ray.sections.shared import RaySection
 
 WORK_FILE = "work.parquet"
@@ -97,7 +98,10 @@ def _work_file(left: Sequence[tuple[Question, int]], job: LoopJob, into: Collect
     """What is left to do, one row group per lease; kept after an error, where it harms nobody."""
     work = into.folder.absolute() / WORK_FILE
     rows = [question_row(question, path) for question, path in left]
-    write_parquet(work, pa.Table.from_pylist(rows, QUESTIONS), row_group_rows=job.lease_rows(len(left)))
+    try:
+        write_parquet(work, pa.Table.from_pylist(rows, QUESTIONS), row_group_rows=job.lease_rows(len(left)))
+    except OSError as error:
+        raise PhaseFailed(f"cannot write {work}: {error.strerror or error}. Make room or mend the folder") from error
     yield work
     work.unlink()
 

@@ -28,7 +28,7 @@ class _Worker:
     number: int
     restarts: int = 0
     fruitless: int = 0
-    """Deaths since the last lease that was finished."""
+    """Deaths since the last progress."""
     last_words: str = ""
     open: set[int] = field(default_factory=set)
     """Leases that it works on."""
@@ -65,11 +65,12 @@ class Foreman:
         self._known(worker).open.add(lease)
         return self.deaths[lease] < DEATHS
 
-    def finish(self, worker: str, lease: int) -> None:
-        """A worker finished a lease."""
+    def finish(self, worker: str, lease: int, *, progress: bool) -> None:
+        """A worker handed over a lease; one of failures alone is no progress: an engine that dies fails all it has."""
         known = self._known(worker)
         known.open.discard(lease)
-        known.fruitless = 0
+        if progress:
+            known.fruitless = 0
 
     def note(self, worker: str, message: str) -> None:
         """A worker's engine said this; it may be its last word."""

@@ -89,6 +89,7 @@ ModelLoader = Callable[[ModelSection, int, ChatFormat | None], LanguageModel]
 """Loads whoever fills a role, in the current process: section, seed, chat format."""
 
 _LATENCY_SHAPE = 0.5
+_START_S = 1800.0
 _MOST_PER_LEASE = 16
 _LEASES_PER_ENGINE = 12
 """At least so many, so that the engines finish at about the same time."""
@@ -119,6 +120,11 @@ class LoopJob:
     def most_in_flight(self) -> int:
         """The most questions in flight per engine."""
         return self.in_flight or most_in_flight(self.model.max_batch)
+
+    @property
+    def patience_s(self) -> float:
+        """Longest time in which no engine finishes anything, seconds: its start, and the slowest question allowed."""
+        return _START_S + 2 * self.how.step_limit * self.step_timeout_s
 
     def lease_rows(self, questions: int) -> int:
         """Questions per lease: few, so that a death costs little; several, since each lease costs Ray time."""

@@ -83,13 +83,18 @@ class Room:
 
     def __init__(self, most: int, cache_tokens: int | None) -> None:
         self._most, self._cache_tokens = most, cache_tokens
-        self._questions, self._tokens = 0, 0
+        self._questions, self._shared, self._own = 0, 0, 0
 
     def size_after(self, trajectory: Trajectory) -> int:
-        """The number of questions in flight, now that one more is known to have needed so many tokens."""
+        """The number of questions in flight, now that one more is known to have needed so many tokens.
+
+        What the first prompt found in the cache (demonstrations, the instruction) lies there once for all questions.
+        """
         last = max((step.usage.prompt_tokens + step.usage.completion_tokens for step in trajectory.steps), default=0)
+        shared = trajectory.steps[0].usage.cached_tokens if trajectory.steps else 0
         self._questions += 1
-        self._tokens += last
-        if self._cache_tokens is None or self._tokens == 0:
+        self._shared += shared
+        self._own += max(last - shared, 0)
+        if self._cache_tokens is None or self._own == 0:
             return self._most
-        return max(1, min(self._most, self._cache_tokens * self._questions // self._tokens))
+        return max(1, min(self._most, (self._cache_tokens * self._questions - self._shared) // self._own))

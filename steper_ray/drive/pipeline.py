@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy, DataContext
+from ray.data.exceptions import ExecutionTimeoutError
 
 from steper_ray.core.types import Failure, FailureKind
 from steper_ray.drive.cluster import engine_gpus
@@ -21,6 +22,8 @@ from steper_ray.drive.worker import LoopWorker
 from steper_ray.errors import BackendError, PhaseFailed
 
 _QUIET = ("ray.data", "ray.train", "ray.serve")
+_FOREMAN_S = 30.0
+_CONTINUE = "What is finished is kept; the same command continues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,11 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
         job: the loop and who answers.
 
     Raises:
-        PhaseFailed: the engines or retrievers do not start, one died again and again, or Ray gave up.
+        PhaseFailed: the engines or retrievers do not start, one died again and again, nothing was finished for
+            `job.patience_s`, or Ray gave up.
     """
     quieten()
+    DataContext.get_current().execution_no_progress_timeout_s = job.patience_s
     try:
         retrievers = start_retrievers(job.index, job.retrievers) if job.retriever.backend == "lucene" else []
     except BackendError as error:
@@ -53,11 +58,24 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
         for row in _dataset(work, job, retrievers, foreman).iter_rows():
             yield _lease(json.loads(row["lease"]))
     except ray.exceptions.RayError as error:
-        reason = ray.get(foreman.why_stopped.remote()) or f"Ray gave up: {_cause(error)}"
-        raise PhaseFailed(f"{reason}. What is finished is kept; the same command continues") from error
+        reason = _why_stopped(foreman) or f"Ray gave up: {_cause(error)}"
+        raise PhaseFailed(f"{reason}. {_CONTINUE}") from error
+    except ExecutionTimeoutError as error:
+        raise PhaseFailed(
+            f"nothing was finished for {job.patience_s / 60:.0f} minutes. Perhaps no node has room for an engine, "
+            f"which asks for 1 CPU and {engine_gpus(job.model)} GPUs. {_CONTINUE}"
+        ) from error
     finally:
         for actor in [foreman, *(handle.actor for handle in retrievers)]:
             ray.kill(actor)
+
+
+def _why_stopped(foreman: Any) -> str:
+    """The foreman's reason to give up; nothing where there is none, or where the foreman was lost with the cluster."""
+    try:
+        return str(ray.get(foreman.why_stopped.remote(), timeout=_FOREMAN_S))
+    except ray.exceptions.RayError:
+        return ""
 
 
 def _lease(values: dict[str, Any]) -> Lease:

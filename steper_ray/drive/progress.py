@@ -18,6 +18,7 @@ from steper_ray.drive.stats import LoopStats
 
 _LOG_EVERY_S = 30.0
 _REDRAW_EVERY_S = 0.2
+_WARN_EVERY_S = 600.0
 
 
 class LoopProgress:
@@ -25,7 +26,7 @@ class LoopProgress:
 
     def __init__(self, title: str, stats: LoopStats) -> None:
         self._title, self._stats = title, stats
-        self._last = time.monotonic()
+        self._last = self._warned = time.monotonic()
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn(title),
@@ -49,10 +50,14 @@ class LoopProgress:
         self._bar.stop()
 
     def show(self) -> None:
-        """Bring the line up to date, if it is time to."""
+        """Bring the line up to date, if it is time to; now and then with a warning, while it can still help."""
         every = _LOG_EVERY_S if self._bar.disable else _REDRAW_EVERY_S
         if time.monotonic() - self._last >= every:
             self._show()
+        if time.monotonic() - self._warned >= _WARN_EVERY_S:
+            self._warned = time.monotonic()
+            if warning := self._stats.starvation():
+                self._bar.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
     def _show(self) -> None:
         self._last = time.monotonic()

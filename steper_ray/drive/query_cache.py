@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from functools import partial
 
 from steper_ray.backends.interfaces import Retriever
 from steper_ray.core.types import Passage
@@ -22,15 +23,16 @@ class QueryCache:
         task = self._found.get(key)
         if task is None:
             task = asyncio.ensure_future(self._retriever.search(query, k))
+            task.add_done_callback(partial(self._forget_failed, key))
             self._found[key] = task
             if len(self._found) > self._size:
                 self._found.popitem(last=False)
         else:
             self._found.move_to_end(key)
-        try:
-            # One of several who wait may give up; the others still want the answer.
-            return await asyncio.shield(task)
-        except BaseException:
-            if task.done() and self._found.get(key) is task:
-                del self._found[key]
-            raise
+        # One of several who wait may give up; the others still want the answer.
+        return await asyncio.shield(task)
+
+    def _forget_failed(self, key: tuple[str, int], task: asyncio.Task[tuple[Passage, ...]]) -> None:
+        """Also when nobody waits any more: the next one shall not get an old error."""
+        if (task.cancelled() or task.exception()) and self._found.get(key) is task:
+            del self._found[key]

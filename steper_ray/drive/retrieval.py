@@ -13,6 +13,8 @@ from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError
 
 _MOST_PER_CALL = 64
+_HUNG_S = 240.0
+"""Longer than any search, and than the start of an actor that Ray brings back."""
 
 
 class RetrieverActor:
@@ -62,14 +64,15 @@ def start_retrievers(folder: Path, count: int) -> list[RetrieverHandle]:
 class RetrieverClient:
     """A `Retriever` that asks the actors of its own node, or of any where its node has none.
 
-    One call per actor is under way at a time; queries that come in meanwhile travel together in the next.
+    One call per actor is under way at a time; queries that come in meanwhile travel together in the next. An actor that
+    answers nothing for `hung_s` seconds is ended, and Ray starts it anew.
     """
 
-    def __init__(self, handles: Sequence[RetrieverHandle], node: str) -> None:
+    def __init__(self, handles: Sequence[RetrieverHandle], node: str, hung_s: float = _HUNG_S) -> None:
         near = [handle.actor for handle in handles if handle.node == node]
-        self._actors = near or [handle.actor for handle in handles]
-        self._free = list(self._actors)
         self._all = [handle.actor for handle in handles]
+        self._free = near or list(self._all)
+        self._hung_s = hung_s
         self._waiting: list[tuple[str, int, asyncio.Future[tuple[Passage, ...]]]] = []
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -112,15 +115,28 @@ class RetrieverClient:
             self._send()
 
     async def _ask(self, actor: Any, queries: list[str], k: int) -> list[tuple[Passage, ...]]:
-        """Ray brings a dead actor back and asks it again; where it cannot, another one is asked once."""
+        """Ray asks a dead actor again once it is back; where it cannot, or the actor hung, another is asked once."""
         try:
-            found: list[tuple[Passage, ...]] = await actor.search_many.remote(queries, k)
-        except ray.exceptions.RayActorError:
-            other = random.choice([one for one in self._all if one is not actor] or [actor])
             try:
-                found = await other.search_many.remote(queries, k)
-            except ray.exceptions.RayError as error:
-                raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
+                return await self._found(actor, queries, k)
+            except (ray.exceptions.RayActorError, TimeoutError):
+                return await self._found(self._other_than(actor), queries, k)
+        except TimeoutError:
+            raise BackendError(FailureKind.RETRIEVER, f"no search was answered within {self._hung_s:g} s") from None
         except ray.exceptions.RayError as error:
             raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
-        return found
+
+    def _other_than(self, actor: Any) -> Any:
+        return random.choice([one for one in self._all if one is not actor] or [actor])
+
+    async def _found(self, actor: Any, queries: list[str], k: int) -> list[tuple[Passage, ...]]:
+        call = actor.search_many.remote(queries, k)
+        try:
+            async with asyncio.timeout(self._hung_s):
+                found: list[tuple[Passage, ...]] = await call
+                return found
+        except TimeoutError:
+            # Cancelled first, or Ray would hand the same call to the new process.
+            ray.cancel(call)
+            ray.kill(actor, no_restart=False)
+            raise

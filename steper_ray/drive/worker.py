@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import ray
 
-from steper_ray.backends.interfaces import Retriever
+from steper_ray.backends.interfaces import LanguageModel, Retriever
+from steper_ray.backends.watchdog import leave
+from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
@@ -22,13 +24,13 @@ from steper_ray.drive.meters import Meters
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
-from steper_ray.errors import BackendError, ConfigError, PhaseFailed
+from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
 _DEADLY = f"{DEATHS} engines died while this question was in their lease"
 
 
 class LoopWorker:
-    """Turns leases of work into finished trajectories and failures, never into an exception of the whole job.
+    """Turns leases of work into finished trajectories and failures; an exception that leaves it ends the whole job.
 
     A lease is a row group of the file of work. Several are open at once, so that the engine always has questions.
     """
@@ -41,7 +43,7 @@ class LoopWorker:
         if start.stop:
             raise PhaseFailed(start.stop)
         chat = load_chat(job.model, job.how)
-        self._model = LoadMeter(job.load(job.model, engine_seed(job.seed, start), chat))
+        self._model = LoadMeter(self._load(job, start, chat))
         self._driver = LoopDriver(
             how=job.how,
             model=self._model,
@@ -57,6 +59,18 @@ class LoopWorker:
         self._room = None if job.in_flight else Room(job.most_in_flight, self._model.cache_tokens)
         self._batch = job.model.max_batch
         self._meters = Meters()
+
+    def _load(self, job: LoopJob, start: Start, chat: ChatFormat | None) -> LanguageModel:
+        """The engine. What has loaded once is tried again: a dead engine's memory may be freed late."""
+        try:
+            return job.load(job.model, engine_seed(job.seed, start), chat)
+        except Exception as error:
+            if start.restarts == 0:
+                raise
+            # A process that ends is a death that the foreman counts; an exception would end the job at once.
+            ray.get(self._foreman.note.remote(self._name, f"it did not start again: {error}"))
+            leave()
+            raise
 
     async def __call__(self, row: dict[str, Any]) -> dict[str, str]:
         """Drive the questions of one lease.
@@ -74,7 +88,8 @@ class LoopWorker:
             results = await asyncio.gather(*(self._drive(question, path) for question, path in work))
         else:
             results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
-        self._foreman.finish.remote(self._name, lease)
+        progress = any("trajectory" in result for result in results)
+        self._foreman.finish.remote(self._name, lease, progress=progress)
         load = self._model.take(min(self._batch, self._slots.size))
         self._meters.load(load)
         return {"lease": json.dumps({"results": results, "load": asdict(load)})}
@@ -90,6 +105,10 @@ class LoopWorker:
                 return self._failure(question, path, FailureKind(error.kind), str(error))
             except ConfigError as error:  # a template that takes most dialogues may break on one odd rationale
                 return self._failure(question, path, FailureKind.REFUSED, str(error))
+            except SteperError:  # an endpoint that would refuse every other question too
+                raise
+            except Exception as error:
+                return self._failure(question, path, FailureKind.UNEXPECTED, f"{type(error).__name__}: {error}")
         if self._room:
             self._slots.resize(self._room.size_after(trajectory))
         self._meters.finished(trajectory)

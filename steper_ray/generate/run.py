@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
+from steper_ray.core.types import FailureKind
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.prepare import checked, prepare
@@ -71,7 +72,7 @@ def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
 
 
 def _tell_next(folder: Path, numbers: dict[str, Any], used: int) -> None:
-    if numbers["failed"] or numbers["not_started"]:
+    if any(FailureKind(kind).transient for kind in numbers["failed"]) or numbers["not_started"]:
         print("next: the same command again tries what failed for a transient reason")
     elif used == 0:
         print(f"next: nothing to train on; see why with `steper inspect {folder}`")

@@ -1,41 +1,64 @@
-"""A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER DEADLY [section.key=value …]`.
+"""A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER MOOD [section.key=value …]`.
 
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
-DEADLY is the id of a question on whose calls the engine's process dies, `all`, or `none`.
+MOOD is `none`, or `deadly` where the process dies on every call, `poison` where it dies on each call for question q7,
+`dying` where the engine dies at once and takes its process along, `odd` where question q7 raises what nobody foresees,
+`reluctant` where the process dies once on question q7 and its engine does not start at the first try after that.
 """
 
+import asyncio
 import json
 import os
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 from steper_ray.backends.interfaces import Completion, LanguageModel, Request
 from steper_ray.config import load_config
 from steper_ray.core.chat import ChatFormat
+from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import load_model
 from steper_ray.drive.prepare import checked, prepare
-from steper_ray.errors import SteperError
+from steper_ray.errors import BackendError, EnvironmentFault, SteperError
 from steper_ray.sections.model import ModelSection
 
 
 class CountingModel:
     """Appends a byte to a file for every call, so that calls of killed processes count too."""
 
-    def __init__(self, model: LanguageModel, calls: Path, deadly: str) -> None:
-        self._model, self._deadly = model, deadly
+    def __init__(self, model: LanguageModel, calls: Path, mood: str) -> None:
+        self._model, self._mood, self._leaving = model, mood, False
+        self._died = calls.with_name("died")
         self._calls = os.open(calls, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
         self.context_tokens, self.cache_tokens = model.context_tokens, model.cache_tokens
 
     async def complete(self, request: Request) -> Completion:
-        if self._deadly in (request.question_id, "all"):
+        if self._mood == "dying":
+            await self._die()
+        if self._mood == "deadly" or (request.question_id == "q7" and self._mood == "poison"):
             os._exit(9)
+        if request.question_id == "q7" and self._mood == "reluctant" and not self._died.exists():
+            self._died.touch()
+            os._exit(9)
+        if request.question_id == "q7" and self._mood == "odd":
+            raise KeyError("q7")
         completion = await self._model.complete(request)
         os.write(self._calls, b".")
         return completion
+
+    async def _die(self) -> None:
+        """As `VllmModel`: what is in the engine fails, what comes later waits, and the process leaves."""
+        if self._leaving:
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(0.2)
+        if not self._leaving:
+            self._leaving = True
+            threading.Timer(1.0, os._exit, (1,)).start()
+        raise BackendError(FailureKind.ENGINE, "the engine died: no memory")
 
     async def close(self) -> None:
         await self._model.close()
@@ -44,14 +67,18 @@ class CountingModel:
 class Load:
     """Loads the counting model; an object, since it must cross into Ray's workers."""
 
-    def __init__(self, calls: Path, deadly: str) -> None:
-        self._calls, self._deadly = calls, deadly
+    def __init__(self, calls: Path, mood: str) -> None:
+        self._calls, self._mood = calls, mood
 
     def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
-        return CountingModel(load_model(section, seed, chat), self._calls, self._deadly)
+        refused = self._calls.with_name("refused")
+        if self._calls.with_name("died").exists() and not refused.exists():
+            refused.touch()
+            raise EnvironmentFault("no memory", "Wait for it")
+        return CountingModel(load_model(section, seed, chat), self._calls, self._mood)
 
 
-def main(folder: Path, deadly: str, *overrides: str) -> int:
+def main(folder: Path, mood: str, *overrides: str) -> int:
     config = load_config(
         None,
         [
@@ -67,7 +94,7 @@ def main(folder: Path, deadly: str, *overrides: str) -> int:
     job, parts = prepare(
         checked(config.teacher, "teacher"), how, config.folder("index"), section, seed=0, force_answer=False
     )
-    job = replace(job, load=Load(folder / "calls", deadly))
+    job = replace(job, load=Load(folder / "calls", mood))
     into = config.folder("generate")
     into.mkdir(exist_ok=True)
     to = Collection(into, "kill", "scripted", claim_folder(into, parts), 1, section.flush_rows, section.flush_s, False)

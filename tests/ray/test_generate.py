@@ -88,7 +88,9 @@ def test_another_text_under_a_finished_id_is_refused(halsey: Path, tmp_path: Pat
         generate(config(halsey, tmp_path, f"generate.questions={changed}"))
 
 
-def test_a_question_without_recording_is_a_counted_failure_and_the_others_finish(halsey: Path, tmp_path: Path) -> None:
+def test_a_question_without_recording_is_a_counted_failure_and_the_others_finish(
+    halsey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     questions = tmp_path / "two.jsonl"
     extra = {"id": "q2", "question": "Who played guitar?", "golden_answers": ["Buck Owens"]}
     questions.write_text((halsey / "questions.jsonl").read_text() + json.dumps(extra) + "\n")
@@ -97,6 +99,8 @@ def test_a_question_without_recording_is_a_counted_failure_and_the_others_finish
     assert counts["finished"] == 1
     assert counts["failed"] == {"no_recording": 1}
     assert counts["not_started"] == 0
+    # The same command would not try it again.
+    assert "next: steper train" in capsys.readouterr().out
 
 
 def test_a_run_in_which_nothing_finishes_fails_and_names_the_reasons(halsey: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from steper_ray.config import load_config
-from steper_ray.data.schemas import TRAJECTORIES, read_rows
+from steper_ray.data.schemas import FAILURES, TRAJECTORIES, read_rows
 from steper_ray.index.run import build
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
@@ -54,11 +54,11 @@ def folder(world: Path, tmp_path: Path) -> Path:
 
 
 @contextmanager
-def generation(folder: Path, deadly: str = "none", *overrides: str) -> "Iterator[subprocess.Popen[str]]":
+def generation(folder: Path, mood: str = "none", *overrides: str) -> "Iterator[subprocess.Popen[str]]":
     """A running generation, ended with all its processes at the latest when the test ends."""
     program = Path(__file__).with_name("kill_program.py")
     process = subprocess.Popen(
-        [sys.executable, str(program), str(folder), deadly, *overrides],
+        [sys.executable, str(program), str(folder), mood, *overrides],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -175,7 +175,7 @@ def test_a_killed_driver_continues_where_it_was_and_redoes_little(
 
 
 def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the_reason(folder: Path) -> None:
-    with generation(folder, "all") as process:
+    with generation(folder, "deadly") as process:
         out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "PhaseFailed: engine 0 died 3 times in a row without progress" in out
@@ -185,12 +185,40 @@ def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the
 
 
 def test_a_question_that_kills_engines_is_a_failure_and_ends_neither_the_job_nor_the_others(folder: Path) -> None:
-    with generation(folder, "q1234") as process:
+    with generation(folder, "poison") as process:
         counts = result(process)
     # Of the leases that were open at all three deaths nothing is known, so they are left to the next run.
     assert counts["finished"] + counts["failed"]["engine"] == QUESTIONS
     assert 1 <= counts["failed"]["engine"] <= IN_FLIGHT + 2 * 16
-    assert "q1234" not in contents(folder)
+    assert "q7" not in contents(folder)
+
+
+def test_an_engine_that_fails_all_its_questions_at_each_death_is_given_up_as_well(folder: Path) -> None:
+    with generation(folder, "dying") as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "engine 0 died 3 times in a row without progress; the last time: the engine died: no memory" in out
+    failed = list(read_rows(folder / "generate" / "failures", FAILURES))
+    assert len(failed) <= 3 * IN_FLIGHT
+    assert {row["kind"] for row in failed} <= {"engine"}
+
+
+def test_an_engine_that_does_not_start_at_the_first_try_after_its_death_gets_another(folder: Path) -> None:
+    with generation(folder, "reluctant") as process:
+        counts = result(process)
+    assert (folder / "refused").exists()
+    assert counts["finished"] == QUESTIONS
+
+
+def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(folder: Path) -> None:
+    with generation(folder, "odd") as process:
+        counts = result(process)
+    assert counts["finished"] == QUESTIONS - 1
+    assert counts["failed"] == {"unexpected": 1}
+    (failure,) = read_rows(folder / "generate" / "failures", FAILURES)
+    assert failure["message"] == "KeyError: 'q7'"
+    with generation(folder) as process:
+        assert result(process)["finished"] == QUESTIONS
 
 
 @pytest.mark.vllm

@@ -4,7 +4,7 @@ import pytest
 
 from steper_ray.backends.interfaces import Request
 from steper_ray.backends.openai_faults import Habit, is_fatal, is_too_long, next_to_give_up
-from steper_ray.backends.openai_wire import base_text, estimated_tokens, request_body
+from steper_ray.backends.openai_wire import base_text, estimated_tokens, read_completion, request_body
 from steper_ray.backends.reply import Reply
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import Message, Prompt
@@ -137,6 +137,11 @@ def test_what_is_given_up_follows_from_the_refusal() -> None:
     assert give_up("Unknown field", PLAIN) is None
     assert give_up("maximum context length is 8", FORCED) is None
     assert give_up("", FORCED, status=401) is None
+
+
+def test_half_a_character_in_a_reply_becomes_a_question_mark_that_parquet_takes() -> None:
+    reply = Reply(200, r'{"choices": [{"message": {"content": "caf\u00e9 \ud83d \ud83d\ude00"}}]}')
+    assert read_completion(reply, PLAIN, "chat").text == "café ? 😀"
 
 
 def test_tokens_are_estimated_from_ids_or_from_characters() -> None:

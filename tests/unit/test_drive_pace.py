@@ -1,6 +1,7 @@
 """How many questions an engine gets, how its use is measured, and when a run is given up."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.core.types import Passage, Prompt, Question, Step, Trajectory, Usage
 from steper_ray.drive.foreman import Foreman, Start
 from steper_ray.drive.load import Load, LoadMeter, Room, most_in_flight
+from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.slots import Slots
 from steper_ray.drive.stats import LoopStats
@@ -89,6 +91,15 @@ def test_questions_in_flight_follow_the_cache_by_the_mean_of_their_last_prompts(
     assert Room(80, 10**9).size_after(trajectory((1000, 1))) == 80
 
 
+def test_demonstrations_that_all_questions_share_take_room_in_the_cache_once() -> None:
+    first, last = Usage(3000, 2900, 20), Usage(3380, 3000, 20)
+    shown = Trajectory(Question("q", "Who?"), steps=(Step("", (), (), usage=first), Step("", (), (), usage=last)))
+    room = Room(most=80, cache_tokens=10_000)
+    # 2,900 once and 500 for each question: (10,000 - 2,900) / 500.
+    assert room.size_after(shown) == 14
+    assert room.size_after(shown) == 14
+
+
 class Busy:
     """Answers when told to."""
 
@@ -134,13 +145,28 @@ def test_a_starving_engine_is_reported_with_what_it_waits_for() -> None:
     assert replace(stats, loads=[Load(1.0, 1.0, 10)]).starvation() == ""
 
 
+def test_starving_engines_are_told_of_while_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.monotonic()
+    stats = LoopStats(left=100, steps=10, engine_s=5.0, search_s=20.0, loads=[Load(20.0, 3.0, 10)])
+    progress = LoopProgress("generate", stats)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 590)
+    progress.show()
+    assert "warning" not in capsys.readouterr().out
+    monkeypatch.setattr(time, "monotonic", lambda: now + 610)
+    progress.show()
+    progress.show()
+    assert capsys.readouterr().out.count("warning: the engines starve: 30% of their capacity in use") == 1
+
+
 def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
     foreman = Foreman()
     assert foreman.begin("a") == Start(0, 0)
     assert foreman.begin("b") == Start(1, 0)
     assert foreman.begin("a") == Start(0, 1)
     assert foreman.begin("a") == Start(0, 2)
-    foreman.finish("a", 0)
+    foreman.finish("a", 0, progress=True)
     assert foreman.begin("a") == Start(0, 3)
     assert foreman.begin("a") == Start(0, 4)
     foreman.note("a", "out of memory")
@@ -156,10 +182,10 @@ def test_a_lease_over_which_three_engines_died_is_given_up_and_the_others_go_on(
     for lease in range(3):
         assert foreman.take("a", 7)
         assert foreman.take("a", lease)
-        foreman.finish("a", lease)
+        foreman.finish("a", lease, progress=True)
         foreman.begin("a")
     assert not foreman.take("a", 7)
-    foreman.finish("a", 7)
+    foreman.finish("a", 7, progress=False)
     assert all(foreman.take("a", lease) for lease in range(3))
     assert foreman.why_stopped() == ""
 
@@ -167,7 +193,7 @@ def test_a_lease_over_which_three_engines_died_is_given_up_and_the_others_go_on(
 def test_a_foreman_that_was_restarted_takes_over_workers_in_the_middle_of_their_work() -> None:
     foreman = Foreman()
     assert foreman.take("a", 3)
-    foreman.finish("b", 4)
+    foreman.finish("b", 4, progress=True)
     foreman.note("c", "hm")
     assert foreman.begin("d") == Start(3, 0)
     assert foreman.begin("a") == Start(0, 1)
@@ -211,6 +237,15 @@ async def test_the_oldest_query_is_forgotten_and_a_failed_one_is_asked_again() -
     assert shelf.asked == ["a", "b", "c", "b"]
     with pytest.raises(BackendError):
         await cache.search("broken", 1)
+    assert (await cache.search("broken", 1))[0].id == "broken-1"
+
+
+async def test_a_search_that_fails_when_nobody_waits_any_more_is_asked_again() -> None:
+    cache = QueryCache(Shelf())
+    impatient = asyncio.create_task(cache.search("broken", 1))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await asyncio.sleep(0.01)
     assert (await cache.search("broken", 1))[0].id == "broken-1"
 
 

@@ -1,5 +1,8 @@
 """What is written stays readable, and what is done is not done again."""
 
+import errno
+import fcntl
+import os
 import resource
 import secrets
 import time
@@ -173,3 +176,15 @@ def test_a_second_writer_of_the_same_folder_is_refused_until_the_first_ends(tmp_
         pass
     with sole_writer(tmp_path):
         pass
+
+
+def test_a_file_system_without_locks_gets_a_warning_and_not_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with sole_writer(tmp_path):
+        pass
+    assert "without locks (No locks available)" in caplog.text

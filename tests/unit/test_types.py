@@ -70,6 +70,7 @@ def test_only_failures_that_time_can_heal_are_transient():
         FailureKind.ENGINE,
         FailureKind.RETRIEVER,
         FailureKind.ENDPOINT,
+        FailureKind.UNEXPECTED,
     }
 
 

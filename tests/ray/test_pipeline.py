@@ -1,0 +1,56 @@
+"""What the pipeline says when the cluster cannot give it what it asks for."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from steper_ray.core.types import LoopSettings, Question
+from steper_ray.data.schemas import QUESTIONS, question_row
+from steper_ray.drive.collect import Collection, collect
+from steper_ray.drive.job import LoopJob
+from steper_ray.drive.pipeline import run_work
+from steper_ray.drive.writer import write_parquet
+from steper_ray.errors import PhaseFailed
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.shared import RaySection, RetrieverSection
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
+
+
+def job(**settings: object) -> LoopJob:
+    values = {
+        "how": LoopSettings(step_limit=5),
+        "model": ModelSection(backend="vllm", device="gpu", tensor_parallel_size=512),
+        "index": Path("none"),
+        "demonstrations": (),
+        "force_answer": False,
+        "step_timeout_s": 300.0,
+        "actors": 1,
+        "actors_max": 1,
+        "in_flight": None,
+        "retrievers": 1,
+        "seed": 0,
+        "threads": 1,
+        "retriever": RetrieverSection(backend="http", url="http://localhost:1"),
+    }
+    return LoopJob(**{**values, **settings})  # type: ignore[arg-type]
+
+
+def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Half an hour to start, and two waits of 300 s in each of five steps.
+    assert job().patience_s == 1800 + 3000
+    monkeypatch.setattr(LoopJob, "patience_s", 6.0)
+    work = tmp_path / "work.parquet"
+    write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
+    with pytest.raises(PhaseFailed, match=r"nothing was finished .* 1 CPU and 512 GPUs.* continues"):
+        list(run_work(work, job()))
+
+
+def test_a_folder_that_takes_no_file_ends_the_job_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "work.parquet" / "in the way").mkdir(parents=True)
+    into = Collection(tmp_path, "generate", "m", "f", 1, 64, 30.0, False)
+    with pytest.raises(PhaseFailed, match=r"cannot write .*work\.parquet"):
+        collect([Question("q", "Who?")], job(), into, RaySection())

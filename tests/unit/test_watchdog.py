@@ -1,0 +1,50 @@
+"""An engine that has work and answers nothing is noticed, whatever its callers do."""
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+
+from steper_ray.backends.watchdog import Watchdog
+
+PATIENCE_S = 30
+
+
+def test_a_call_without_an_answer_is_bitten() -> None:
+    bitten = threading.Event()
+    with Watchdog(0.2, bitten.set).watching():
+        assert bitten.wait(PATIENCE_S)
+
+
+def test_callers_who_give_up_early_do_not_hide_that_nothing_is_answered() -> None:
+    bitten = threading.Event()
+    watchdog = Watchdog(0.5, bitten.set)
+    patience = time.monotonic() + PATIENCE_S
+    while not bitten.is_set() and time.monotonic() < patience:
+        with suppress(asyncio.CancelledError), watchdog.watching():
+            time.sleep(0.05)
+            raise asyncio.CancelledError
+    assert bitten.is_set()
+
+
+def test_an_answer_or_an_error_of_one_request_starts_the_time_anew() -> None:
+    bitten = threading.Event()
+    watchdog = Watchdog(1.0, bitten.set)
+    with watchdog.watching():
+        for number in range(15):
+            with suppress(ValueError), watchdog.watching():
+                time.sleep(0.1)
+                if number % 2:
+                    raise ValueError
+    assert not bitten.is_set()
+
+
+def test_time_without_any_call_does_not_count() -> None:
+    bitten = threading.Event()
+    watchdog = Watchdog(1.0, bitten.set)
+    with suppress(asyncio.CancelledError), watchdog.watching():
+        raise asyncio.CancelledError
+    time.sleep(1.3)
+    with watchdog.watching():
+        time.sleep(0.2)
+    assert not bitten.is_set()
