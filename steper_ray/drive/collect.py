@@ -79,9 +79,9 @@ def counts(questions: Sequence[Question], into: Collection) -> dict[str, Any]:
     finished = sum(int(ledger.finished(ids, path).sum()) for path in range(into.paths))
     asked = {*ids}
     failed: dict[str, int] = {}
-    for (name, path), (kind, _) in ledger.failed.items():
+    for (name, path), last in ledger.failed.items():
         if name in asked and path < into.paths:
-            failed[kind.value] = failed.get(kind.value, 0) + 1
+            failed[last.kind.value] = failed.get(last.kind.value, 0) + 1
     keys = len(ids) * into.paths
     return {
         "questions": len(ids),

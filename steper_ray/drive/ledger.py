@@ -24,6 +24,17 @@ Key = tuple[str, int]
 _PATH_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """What the last try at a key came to."""
+
+    kind: FailureKind
+    number: int
+    """From 1."""
+    text_hash: str
+    """Of the question's text at that time."""
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The state of a folder of trajectories and failures."""
@@ -32,8 +43,8 @@ class Ledger:
     """Hashes of the finished keys, sorted, uint64."""
     texts: np.ndarray
     """Hash of the question's text of each, uint64."""
-    failed: dict[Key, tuple[FailureKind, int]]
-    """Kind and number of the last failed attempt, by key not finished since."""
+    failed: dict[Key, FailedAttempt]
+    """The last failed attempt, by key not finished since."""
 
     def finished(self, ids: Sequence[str], path: int = 0) -> np.ndarray:
         """Which of these questions are finished on this path; bool, one per id."""
@@ -41,19 +52,22 @@ class Ledger:
         return found
 
     def left(self, questions: Sequence[Question], paths: int, *, retry_permanent: bool) -> list[tuple[Question, int]]:
-        """The work still to be done, all paths of a question together: neither finished, nor failed for good."""
+        """The work still to be done, all paths of a question together: neither finished, nor failed for good.
+
+        A question whose text was changed after it had failed for good is tried again.
+        """
         ids = [question.id for question in questions]
         done = [self.finished(ids, path) for path in range(paths)]
         return [
             (question, path)
             for row, question in enumerate(questions)
             for path in range(paths)
-            if not done[path][row] and (retry_permanent or not self._permanent((question.id, path)))
+            if not done[path][row] and (retry_permanent or not self._permanent(question, path))
         ]
 
     def attempt(self, key: Key) -> int:
         """Number of the next attempt at this key, from 1."""
-        return self.failed[key][1] + 1 if key in self.failed else 1
+        return self.failed[key].number + 1 if key in self.failed else 1
 
     def other_text(self, questions: Sequence[Question], path: int) -> Question | None:
         """The first of these questions that was finished with another text on this path."""
@@ -70,8 +84,9 @@ class Ledger:
         positions = np.minimum(np.searchsorted(self.keys, hashes), len(self.keys) - 1)
         return positions, self.keys[positions] == hashes
 
-    def _permanent(self, key: Key) -> bool:
-        return key in self.failed and not self.failed[key][0].transient
+    def _permanent(self, question: Question, path: int) -> bool:
+        last = self.failed.get((question.id, path))
+        return last is not None and not last.kind.transient and last.text_hash == text_hash(question)
 
 
 def read_ledger(trajectories: Path, failures: Path) -> Ledger:
@@ -119,12 +134,12 @@ def key_hashes(ids: Sequence[str] | np.ndarray, path: int | np.ndarray) -> np.nd
     return mixed
 
 
-def _failed(failures: Path, ledger: Ledger) -> dict[Key, tuple[FailureKind, int]]:
-    last: dict[Key, tuple[FailureKind, int]] = {}
-    for row in read_rows(failures, FAILURES):
+def _failed(failures: Path, ledger: Ledger) -> dict[Key, FailedAttempt]:
+    last: dict[Key, FailedAttempt] = {}
+    for row in read_rows(failures, FAILURES, ["question_id", "path", "attempt", "kind", "text_hash"]):
         key = (row["question_id"], row["path"])
-        if key not in last or row["attempt"] >= last[key][1]:
-            last[key] = (FailureKind(row["kind"]), row["attempt"])
+        if key not in last or row["attempt"] >= last[key].number:
+            last[key] = FailedAttempt(FailureKind(row["kind"]), row["attempt"], row["text_hash"])
     names = list(last)
     hashes = key_hashes([name for name, _ in names], np.array([path for _, path in names], np.uint64))
     _, finished = ledger._find(hashes)

@@ -52,7 +52,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     try:
         retrievers = start_retrievers(job.index, job.retrievers) if job.retriever.backend == "lucene" else []
     except BackendError as error:
-        raise PhaseFailed(str(error)) from error
+        raise PhaseFailed(f"the retrievers did not start: {_cause(error)}") from error
     foreman = start_foreman()
     try:
         for row in _dataset(work, job, retrievers, foreman).iter_rows():

@@ -1,6 +1,7 @@
 """The live line of a run of the loop: done, correct, failures, tokens per second, cache hits, time left."""
 
 import sys
+import threading
 import time
 from types import TracebackType
 
@@ -27,6 +28,7 @@ class LoopProgress:
     def __init__(self, title: str, stats: LoopStats) -> None:
         self._title, self._stats = title, stats
         self._last = self._warned = time.monotonic()
+        self._closed = threading.Event()
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn(title),
@@ -41,11 +43,14 @@ class LoopProgress:
 
     def __enter__(self) -> "LoopProgress":
         self._bar.start()
+        if self._bar.disable:
+            threading.Thread(target=self._keep_telling, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._closed.set()
         self._show()
         self._bar.stop()
 
@@ -59,6 +64,12 @@ class LoopProgress:
             if warning := self._stats.starvation():
                 self._bar.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
+    def _keep_telling(self) -> None:
+        """A log that falls silent while engines start, or wait for room, looks like a run that died."""
+        while not self._closed.wait(_LOG_EVERY_S):
+            if time.monotonic() - self._last >= _LOG_EVERY_S:
+                self._show()
+
     def _show(self) -> None:
         self._last = time.monotonic()
         stats = self._stats
@@ -70,6 +81,6 @@ class LoopProgress:
     def _left(self) -> str:
         stats = self._stats
         if not stats.done:
-            return f"{stats.seconds:.0f} s"
+            return f"{stats.seconds:.0f} s, nothing is done yet"
         remaining = stats.seconds / stats.done * (stats.left - stats.done)
         return f"{stats.seconds:.0f} s, about {remaining:.0f} s left"

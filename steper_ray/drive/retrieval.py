@@ -57,7 +57,7 @@ def start_retrievers(folder: Path, count: int) -> list[RetrieverHandle]:
     try:
         nodes = ray.get([actor.node.remote() for actor in actors])
     except ray.exceptions.RayError as error:
-        raise BackendError(FailureKind.RETRIEVER, f"the retriever did not start: {error}") from error
+        raise BackendError(FailureKind.RETRIEVER, f"the retriever did not start: {_cause(error)}") from error
     return [RetrieverHandle(actor, node) for actor, node in zip(actors, nodes, strict=True)]
 
 
@@ -124,7 +124,7 @@ class RetrieverClient:
         except TimeoutError:
             raise BackendError(FailureKind.RETRIEVER, f"no search was answered within {self._hung_s:g} s") from None
         except ray.exceptions.RayError as error:
-            raise BackendError(FailureKind.RETRIEVER, f"search failed: {error}") from error
+            raise BackendError(FailureKind.RETRIEVER, f"search failed: {_cause(error)}") from error
 
     def _other_than(self, actor: Any) -> Any:
         return random.choice([one for one in self._all if one is not actor] or [actor])
@@ -140,3 +140,9 @@ class RetrieverClient:
             ray.cancel(call)
             ray.kill(actor, no_restart=False)
             raise
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the actor raised; Ray's own text is a traceback, and goes into every failure's row."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, BaseException) else error

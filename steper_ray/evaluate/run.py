@@ -131,7 +131,7 @@ def _predictions(asked: QuestionSet, into: Collection) -> list[Prediction]:
     wanted = {question.id for question in asked.questions}
     trajectories = map(trajectory_of, read_rows(into.trajectories, TRAJECTORIES))
     finished = {found.question.id: found for found in trajectories if found.question.id in wanted}
-    failed = {name: kind for (name, _), (kind, _) in read_ledger(into.trajectories, into.failures).failed.items()}
+    failed = {name: last.kind for (name, _), last in read_ledger(into.trajectories, into.failures).failed.items()}
     closed_rule = asked.format is not QuestionFormat.MUSIQUE
     return predictions_of(asked.questions, finished, failed, closed_rule=closed_rule)
 

@@ -49,6 +49,13 @@ def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
         list(run_work(work, job()))
 
 
+def test_retrievers_that_do_not_start_are_told_in_one_line(tmp_path: Path) -> None:
+    work = tmp_path / "work.parquet"
+    write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
+    with pytest.raises(PhaseFailed, match=r"^the retrievers did not start: no index in /none\. Run `steper index`.*$"):
+        list(run_work(work, job(index=Path("/none"), retriever=RetrieverSection())))
+
+
 def test_a_folder_that_takes_no_file_ends_the_job_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "work.parquet" / "in the way").mkdir(parents=True)
     into = Collection(tmp_path, "generate", "m", "f", 1, 64, 30.0, False)

@@ -24,6 +24,8 @@ class Shelf:
         if "hang" in queries and not list(self._folder.iterdir()):
             (self._folder / "hung").touch()
             time.sleep(3600)
+        if "broken" in queries:
+            raise BackendError(FailureKind.RETRIEVER, "Lucene: no such file")
         if "never" in queries:
             time.sleep(3600)
         return [(Passage(f"{query}-{k}", "", ""),) for query in queries]
@@ -52,4 +54,12 @@ async def test_a_search_that_no_actor_answers_fails_and_the_next_one_is_asked(tm
         await client.search("never", 2)
     assert caught.value.kind == FailureKind.RETRIEVER
     assert (await RetrieverClient([handle], "", hung_s=60.0).search("a", 1))[0].id == "a-1"
+    ray.kill(handle.actor)
+
+
+async def test_the_reason_of_a_failed_search_is_one_line(tmp_path: Path) -> None:
+    handle = shelf(tmp_path)
+    with pytest.raises(BackendError) as caught:
+        await RetrieverClient([handle], "").search("broken", 2)
+    assert str(caught.value) == "search failed: Lucene: no such file"
     ray.kill(handle.actor)

@@ -160,6 +160,20 @@ def test_starving_engines_are_told_of_while_the_run_goes_on(
     assert capsys.readouterr().out.count("warning: the engines starve: 30% of their capacity in use") == 1
 
 
+def test_a_log_is_told_that_the_run_lives_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("steper_ray.drive.progress._LOG_EVERY_S", 0.05)
+    told = ""
+    patience = time.monotonic() + 20
+    with LoopProgress("generate", LoopStats(left=5)):
+        while told.count("generate: 0 of 5") < 2 and time.monotonic() < patience:
+            time.sleep(0.02)
+            told += capsys.readouterr().out
+    assert told.count("generate: 0 of 5") >= 2
+    assert "nothing is done yet" in told
+
+
 def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
     foreman = Foreman()
     assert foreman.begin("a") == Start(0, 0)

@@ -107,12 +107,14 @@ def test_transient_failures_are_tried_again_and_permanent_ones_only_when_asked(t
     write_failures(
         tmp_path / "failures",
         failure_row(Failure("late", 0, "h", FailureKind.TIMEOUT, "late"), 1),
-        failure_row(Failure("long", 0, "h", FailureKind.PROMPT_TOO_LONG, "long"), 1),
+        failure_row(Failure("long", 0, text_hash(Question("long", "Who?")), FailureKind.PROMPT_TOO_LONG, "long"), 1),
     )
     ledger = read_ledger(tmp_path / "trajectories", tmp_path / "failures")
     late, long, new = (Question(name, "Who?") for name in ("late", "long", "new"))
     assert ledger.left([late, long, new], 1, retry_permanent=False) == [(late, 0), (new, 0)]
     assert ledger.left([late, long, new], 1, retry_permanent=True) == [(late, 0), (long, 0), (new, 0)]
+    shorter = Question("long", "?")
+    assert ledger.left([shorter], 1, retry_permanent=False) == [(shorter, 0)]
     assert ledger.attempt(("late", 0)) == 2
     assert ledger.attempt(("new", 0)) == 1
 
