@@ -91,6 +91,7 @@ def _run_all(plan: Plan, work: Path, names: "tuple[str, ...] | list[str]", repea
             layout = ONCE.get(name, Layout.TURNS)
             runs[name].append(_run(name, replace(plan, layout=layout), work / f"{name}-{repeat}"))
             done = runs[name][-1]
+            _console.print({name: round(seconds, 1) for name, seconds in done["cpu_by_process"].items() if seconds > 0.05})
             _console.print(f"{repeat + 1}/{repeats} {name}: {done['wall_s']:.1f} s wall, {done['cpu_s']:.1f} s CPU")
     return runs
 
@@ -101,6 +102,7 @@ def _run(name: str, plan: Plan, folder: Path) -> dict[str, Any]:
     measured, clock = run_child("benchmarks.generation", [module_name, plan.to_json(), str(folder)], TIMEOUT_S)
     measured["wall_s"] = measured["ended"] - measured["started"]
     measured["cpu_s"] = clock.between(measured["started"], measured["ended"])
+    measured["cpu_by_process"] = clock.by_name(measured["started"], measured["ended"])
     return measured
 
 

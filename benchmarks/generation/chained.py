@@ -16,6 +16,8 @@ from steper_ray.drive.writer import PartWriter
 
 NOTHING = ((1,), 1)
 """Prompt and tokens for a question that has ended: the least that an engine takes, since no step can be skipped."""
+CARRIED = ("id", "began", *(f"{name}_{step}" for step in range(STEPS[1]) for name in ("prompt", "tokens")))
+"""Columns that one engine's output hands to the next."""
 LOAD_TIMEOUT_S = 900
 BATCH = 4
 
@@ -46,8 +48,8 @@ def ray_data_llm(plan: Plan, folder: Path) -> Measured:
             writer.add(_trajectory_row(by_id[row["id"]]))
             first = first or time.time()
             ended = time.time()
-    real = [count for row in rows for count in row["counts"].reshape(-1, 3)]
-    totals = [int(sum(counts[place] for counts in real)) for place in range(3)]
+    # Three numbers per step of every question, in this order.
+    totals = [sum(sum(row["counts"][place::3]) for row in rows) for place in range(3)]
     return Measured(min(row["began"] for row in rows), ended, *totals, first_written=first, figures={})
 
 
@@ -89,10 +91,8 @@ def _processor(plan: Plan, step: int) -> Callable[[Any], Any]:
         return {"tokenized_prompt": prompt, "sampling_params": sampling, "began": began}
 
     def after(row: dict[str, Any]) -> dict[str, Any]:
-        ours = {name: value for name, value in row.items() if name[:6] in ("id", "began", "prompt", "tokens")}
-        ours = {name: value for name, value in ours.items() if name == "id" or name == "began" or name[-1].isdigit()}
         counts = [int(row["num_input_tokens"]), 0, int(row["num_generated_tokens"])]
-        return {**ours, "counts": [int(count) for count in row["counts"]] + counts}
+        return {**{name: row[name] for name in CARRIED}, "counts": [*map(int, row["counts"]), *counts]}
 
     processor: Callable[[Any], Any] = build_processor(config, preprocess=before, postprocess=after)
     return processor

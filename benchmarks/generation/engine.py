@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WARM_UP_IDS = tuple(range(1000, 1300))
 WARM_UP_TOKENS = 8
+BATCHED_TOKENS = 2048
+"""vLLM's default for `LLMEngine`: most tokens of one step."""
 
 
 @dataclass
@@ -79,7 +81,9 @@ def load_llm(how: ModelSection, seed: int, threads: int, *, prefix_caching: bool
 
     assert how.model is not None
     arguments: dict[str, Any] = engine_arguments(how, how.model, seed, on_cpu=True)
-    llm = LLM(**{**arguments, "enable_prefix_caching": prefix_caching})
+    # `LLM` has another default here than the engine classes that ours uses.
+    arguments |= {"max_num_batched_tokens": BATCHED_TOKENS, "enable_prefix_caching": prefix_caching}
+    llm = LLM(**arguments)
     generate(llm, [WARM_UP_IDS], [WARM_UP_TOKENS])
     return llm
 
