@@ -1,4 +1,4 @@
-"""Throughput of `steper generate` with a real vLLM engine on CPU, against the engine alone and the usual ways around it.
+"""Throughput of `steper generate` with a real vLLM engine on CPU, against the engine alone and the usual ways.
 
     python benchmarks/generate.py [--repeats 3] [--only ours --only raw_engine …] [--quick]
 
@@ -91,7 +91,9 @@ def _run_all(plan: Plan, work: Path, names: "tuple[str, ...] | list[str]", repea
             layout = ONCE.get(name, Layout.TURNS)
             runs[name].append(_run(name, replace(plan, layout=layout), work / f"{name}-{repeat}"))
             done = runs[name][-1]
-            _console.print({name: round(seconds, 1) for name, seconds in done["cpu_by_process"].items() if seconds > 0.05})
+            _console.print(
+                {name: round(seconds, 1) for name, seconds in done["cpu_by_process"].items() if seconds > 0.05}
+            )
             _console.print(f"{repeat + 1}/{repeats} {name}: {done['wall_s']:.1f} s wall, {done['cpu_s']:.1f} s CPU")
     return runs
 
@@ -189,7 +191,9 @@ def _plan_facts(plan: Plan) -> dict[str, Any]:
 
 
 def _notes(runs: Runs) -> list[str]:
-    notes = ["The engine's own text is replaced by the recorded one, so rationales are never found in the prefix cache."]
+    notes = [
+        "The engine's own text is replaced by the recorded one, so rationales are never found in the prefix cache."
+    ]
     if "ray_data_llm" in runs:
         notes.append(
             "ray_data_llm is spared retrieval, prompts and tokenising; a question that has ended costs it one token "

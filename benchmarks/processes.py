@@ -1,4 +1,4 @@
-"""Contenders run in fresh processes, so that no memory, thread or cache of one reaches the next; their CPU is counted."""
+"""Contenders run in fresh processes, so that nothing of one reaches the next; the CPU seconds of each are counted."""
 
 import json
 import os
@@ -60,8 +60,10 @@ class CpuClock:
         return spent
 
     def _at(self, moment: float) -> dict[tuple[int, float], float]:
-        """The sample nearest to a moment."""
-        nearest = min(self._samples, key=lambda sample: abs(sample[0] - moment), default=(0.0, {}))
+        """The sample nearest to a moment; nothing before the first."""
+        if not self._samples or moment < self._samples[0][0]:
+            return {}
+        nearest = min(self._samples, key=lambda sample: abs(sample[0] - moment))
         return nearest[1]
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""vLLM with the engine settings of `steper_ray`, sampling that writes a recorded number of tokens, and its stop-watch."""
+"""vLLM with the engine settings of `steper_ray`, sampling that writes a given number of tokens, and a stop-watch."""
 
 import os
 import time

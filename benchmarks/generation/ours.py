@@ -1,6 +1,7 @@
 """`steper_ray` as `steper generate` runs it: Ray Data, one loop actor, a retriever actor, the writer of parts."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,13 @@ def _computed(row: dict[str, Any]) -> tuple[int, int]:
     return prompt, prompt - sum(step["cached_tokens"] for step in row["steps"])
 
 
-def _figures(
-    requests: list[dict[str, Any]], loaded: dict[str, Any], wall_s: float, ended: float
-) -> dict[str, float]:
-    """Where the wall time went: engine, between its steps, retrieval and what else lies between two requests, the end."""
+def _figures(requests: list[dict[str, Any]], loaded: dict[str, Any], wall_s: float, ended: float) -> dict[str, float]:
+    """Where the wall time went: in the engine, between its steps, between two requests of a question, at the end."""
     by_question: dict[str, list[dict[str, Any]]] = {}
     for line in sorted(requests, key=lambda line: line["step"]):
         by_question.setdefault(line["question"], []).append(line)
     between = [
-        later["arrived"] - earlier["answered"]
-        for chain in by_question.values()
-        for earlier, later in zip(chain, chain[1:], strict=False)
+        later["arrived"] - earlier["answered"] for chain in by_question.values() for earlier, later in pairwise(chain)
     ]
     last = max(requests, key=lambda line: line["answered"])
     started = min(line["arrived"] for line in requests)

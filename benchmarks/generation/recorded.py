@@ -48,7 +48,9 @@ class RecordedLoader:
         clock = watch(engine._engine)
         journal = Journal(self.journal, clock, chat)
         journal.write({"loaded_s": time.time() - began})
-        lines = {(found.question.id, step): line for found in read_workload(self.workload) for step, *line in rows(found)}
+        lines = {
+            (found.question.id, step): line for found in read_workload(self.workload) for step, *line in rows(found)
+        }
         return RecordedModel(model, lines, journal)
 
 
