@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +94,16 @@ def _name(process: psutil.Process, known: str) -> str:
     return known or Path(words[0]).name
 
 
-def run_child(module: str, arguments: Sequence[str], timeout_s: float) -> tuple[dict[str, Any], CpuClock]:
+def run_child(
+    module: str, arguments: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], CpuClock]:
     """Run `python -m module *arguments RESULT`, where the child writes a JSON object into the file RESULT.
+
+    Args:
+        module: importable from the root of the repository.
+        arguments: before the name of the file.
+        timeout_s: after so many seconds the child and its descendants are killed.
+        environment: variables besides our own.
 
     Raises:
         ChildFailed: it ended with an error, wrote nothing or took too long; its last words are told.
@@ -107,7 +115,7 @@ def run_child(module: str, arguments: Sequence[str], timeout_s: float) -> tuple[
             child = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments, str(result)],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": search},
+                env={**os.environ, **(environment or {}), "PYTHONPATH": search},
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
