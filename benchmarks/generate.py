@@ -145,7 +145,7 @@ def _ratios(runs: Runs) -> list[Ratio]:
 
 def _paired(runs: Runs, name: str, figure: str) -> float:
     """Median over the repeats of theirs / ours, each against our run of the same repeat."""
-    return median(theirs[figure] / ours[figure] for theirs, ours in zip(runs[name], runs["ours"], strict=False))
+    return median(float(theirs[figure] / ours[figure]) for theirs, ours in zip(runs[name], runs["ours"], strict=False))
 
 
 def _tokens(run: dict[str, Any], *, computed: bool) -> int:

@@ -79,8 +79,9 @@ class CpuClock:
             try:
                 with process.oneshot():
                     times, key = process.cpu_times(), (process.pid, process.create_time())
-                    self._seen[key] = times.user + times.system
+                    # First the name: a process may end between the two lines.
                     self._names[key] = _name(process, self._names.get(key, ""))
+                    self._seen[key] = times.user + times.system
             except psutil.Error:
                 continue
         self._samples.append((time.time(), dict(self._seen)))

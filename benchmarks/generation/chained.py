@@ -49,15 +49,16 @@ def ray_data_llm(plan: Plan, folder: Path) -> Measured:
             first = first or time.time()
             ended = time.time()
     # Three numbers per step of every question, in this order.
-    totals = [sum(sum(row["counts"][place::3]) for row in rows) for place in range(3)]
-    return Measured(min(row["began"] for row in rows), ended, *totals, first_written=first, figures={})
+    prompt, cached, completion = (sum(sum(row["counts"][place::3]) for row in rows) for place in range(3))
+    began = min(row["began"] for row in rows)
+    return Measured(began, ended, prompt, cached, completion, first_written=first)
 
 
 def _row(recording: Recording, plan: Plan) -> dict[str, Any]:
     prompts = recording.prompts[plan.layout.value]
     work = [(list(prompt), count) for prompt, count in zip(prompts, recording.tokens, strict=True)]
     work += [(list(NOTHING[0]), NOTHING[1])] * (STEPS[1] - len(work))
-    columns = {f"prompt_{step}": prompt for step, (prompt, _) in enumerate(work)}
+    columns: dict[str, Any] = {f"prompt_{step}": prompt for step, (prompt, _) in enumerate(work)}
     columns |= {f"tokens_{step}": count for step, (_, count) in enumerate(work)}
     return {"id": recording.question.id, "began": 0.0, "counts": [0, 0, 0], **columns}
 

@@ -10,7 +10,7 @@ from steper_ray.backends.vllm_setup import engine_arguments
 from steper_ray.config import ModelSection
 
 if TYPE_CHECKING:
-    from vllm import LLM, RequestOutput, SamplingParams
+    from vllm import LLM, PoolingRequestOutput, RequestOutput, SamplingParams
     from vllm.v1.engine.llm_engine import LLMEngine
 
 WARM_UP_IDS = tuple(range(1000, 1300))
@@ -51,7 +51,7 @@ def watch(engine: "LLMEngine") -> StepClock:
     clock, step = StepClock(), engine.step
     last: list[float] = []
 
-    def timed() -> "list[RequestOutput]":
+    def timed() -> "list[RequestOutput | PoolingRequestOutput[Any]]":
         started, cpu = time.perf_counter(), time.thread_time()
         if last:
             clock.gap_s += started - last.pop()
@@ -64,7 +64,7 @@ def watch(engine: "LLMEngine") -> StepClock:
             last.append(ended)
         return outputs
 
-    engine.step = timed
+    engine.step = timed  # type: ignore[method-assign]
     return clock
 
 
@@ -92,7 +92,7 @@ def generate(llm: "LLM", prompts: "list[tuple[int, ...]]", tokens: list[int]) ->
     """Let each prompt be continued by exactly as many tokens as given."""
     from vllm.inputs import tokens_input
 
-    inputs = [tokens_input(list(prompt)) for prompt in prompts]
+    inputs: Any = [tokens_input(list(prompt)) for prompt in prompts]  # a type that vLLM takes but does not declare
     outputs: list[RequestOutput] = llm.generate(inputs, [sampling(count) for count in tokens], use_tqdm=False)
     assert [len(output.outputs[0].token_ids) for output in outputs] == tokens
     return outputs
