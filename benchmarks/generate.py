@@ -1,4 +1,4 @@
-"""Throughput of `steper generate` with a real vLLM engine on CPU, against the engine alone and the usual ways around it.
+"""Throughput of `steper generate` with a real vLLM engine on CPU, against the engine alone and the usual ways.
 
     python benchmarks/generate.py [--repeats 3] [--only ours --only raw_engine …] [--quick]
 
@@ -42,6 +42,9 @@ ONCE = {"ours_appended": Layout.APPENDED, "raw_engine_uncached": Layout.TURNS, "
 """Run in the first repeat alone: token counts need no second, and the chained engines take minutes to load."""
 CONTENDERS = ("ours", *BASELINES, "ours_appended")
 TIMEOUT_S = 1800
+THREADS = {"OMP_WAIT_POLICY": "passive"}
+"""In every contender: threads that spin while they wait take each other's core as soon as anything else runs, and the
+figures then tell more about that than about the contenders."""
 STEPS_OF_CLAIM = 4
 """Number of steps of the trajectories by which the layouts are compared."""
 
@@ -91,6 +94,9 @@ def _run_all(plan: Plan, work: Path, names: "tuple[str, ...] | list[str]", repea
             layout = ONCE.get(name, Layout.TURNS)
             runs[name].append(_run(name, replace(plan, layout=layout), work / f"{name}-{repeat}"))
             done = runs[name][-1]
+            _console.print(
+                {name: round(seconds, 1) for name, seconds in done["cpu_by_process"].items() if seconds > 0.05}
+            )
             _console.print(f"{repeat + 1}/{repeats} {name}: {done['wall_s']:.1f} s wall, {done['cpu_s']:.1f} s CPU")
     return runs
 
@@ -98,9 +104,10 @@ def _run_all(plan: Plan, work: Path, names: "tuple[str, ...] | list[str]", repea
 def _run(name: str, plan: Plan, folder: Path) -> dict[str, Any]:
     module_name = "ours" if name.startswith("ours") else name
     folder.mkdir()
-    measured, clock = run_child("benchmarks.generation", [module_name, plan.to_json(), str(folder)], TIMEOUT_S)
+    measured, clock = run_child("benchmarks.generation", [module_name, plan.to_json(), str(folder)], TIMEOUT_S, THREADS)
     measured["wall_s"] = measured["ended"] - measured["started"]
     measured["cpu_s"] = clock.between(measured["started"], measured["ended"])
+    measured["cpu_by_process"] = clock.by_name(measured["started"], measured["ended"])
     return measured
 
 
@@ -138,7 +145,7 @@ def _ratios(runs: Runs) -> list[Ratio]:
 
 def _paired(runs: Runs, name: str, figure: str) -> float:
     """Median over the repeats of theirs / ours, each against our run of the same repeat."""
-    return median(theirs[figure] / ours[figure] for theirs, ours in zip(runs[name], runs["ours"], strict=False))
+    return median(float(theirs[figure] / ours[figure]) for theirs, ours in zip(runs[name], runs["ours"], strict=False))
 
 
 def _tokens(run: dict[str, Any], *, computed: bool) -> int:
@@ -182,6 +189,7 @@ def _plan_facts(plan: Plan) -> dict[str, Any]:
         "in_flight": plan.in_flight,
         "kv_cache_gib": plan.kv_gib,
         "threads": plan.threads,
+        **THREADS,
         "chained_kv_cache_gib": plan.chained_kv_gib,
     }
 

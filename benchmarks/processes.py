@@ -1,13 +1,14 @@
-"""Contenders run in fresh processes, so that no memory, thread or cache of one reaches the next; their CPU is counted."""
+"""Contenders run in fresh processes, so that nothing of one reaches the next; the CPU seconds of each are counted."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class CpuClock:
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
         self._seen: dict[tuple[int, float], float] = {}
-        self._samples: list[tuple[float, float]] = []
+        self._names: dict[tuple[int, float], str] = {}
+        self._samples: list[tuple[float, dict[tuple[int, float], float]]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -46,16 +48,23 @@ class CpuClock:
 
     def between(self, start: float, end: float) -> float:
         """CPU seconds spent between two times of `time.time()`."""
-        return self._at(end) - self._at(start)
+        return sum(self.by_name(start, end).values())
 
-    def _at(self, moment: float) -> float:
-        before = (0.0, 0.0)
-        for sample in self._samples:
-            if sample[0] >= moment:
-                share = (moment - before[0]) / (sample[0] - before[0]) if before[0] else 0.0
-                return before[1] + share * (sample[1] - before[1])
-            before = sample
-        return before[1]
+    def by_name(self, start: float, end: float) -> dict[str, float]:
+        """The same by the processes' names (of Ray's actors, their class)."""
+        first, last = self._at(start), self._at(end)
+        spent: dict[str, float] = {}
+        for process, seconds in last.items():
+            name = self._names[process]
+            spent[name] = spent.get(name, 0.0) + seconds - first.get(process, 0.0)
+        return spent
+
+    def _at(self, moment: float) -> dict[tuple[int, float], float]:
+        """The sample nearest to a moment; nothing before the first."""
+        if not self._samples or moment < self._samples[0][0]:
+            return {}
+        nearest = min(self._samples, key=lambda sample: abs(sample[0] - moment))
+        return nearest[1]
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLING_S):
@@ -69,15 +78,33 @@ class CpuClock:
         for process in tree:
             try:
                 with process.oneshot():
-                    times = process.cpu_times()
-                    self._seen[process.pid, process.create_time()] = times.user + times.system
+                    times, key = process.cpu_times(), (process.pid, process.create_time())
+                    # First the name: a process may end between the two lines.
+                    self._names[key] = _name(process, self._names.get(key, ""))
+                    self._seen[key] = times.user + times.system
             except psutil.Error:
                 continue
-        self._samples.append((time.time(), sum(self._seen.values())))
+        self._samples.append((time.time(), dict(self._seen)))
 
 
-def run_child(module: str, arguments: Sequence[str], timeout_s: float) -> tuple[dict[str, Any], CpuClock]:
+def _name(process: psutil.Process, known: str) -> str:
+    """What a process is; Ray's workers tell their actor's class only while a call runs."""
+    words = process.cmdline() or [process.name()]
+    if found := re.match(r"ray::(?:_?MapWorker\()?(\w+)", words[0]):
+        return known if found.group(1) == "IDLE" and known else found.group(1)
+    return known or Path(words[0]).name
+
+
+def run_child(
+    module: str, arguments: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], CpuClock]:
     """Run `python -m module *arguments RESULT`, where the child writes a JSON object into the file RESULT.
+
+    Args:
+        module: importable from the root of the repository.
+        arguments: before the name of the file.
+        timeout_s: after so many seconds the child and its descendants are killed.
+        environment: variables besides our own.
 
     Raises:
         ChildFailed: it ended with an error, wrote nothing or took too long; its last words are told.
@@ -89,7 +116,7 @@ def run_child(module: str, arguments: Sequence[str], timeout_s: float) -> tuple[
             child = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments, str(result)],
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": search},
+                env={**os.environ, **(environment or {}), "PYTHONPATH": search},
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,

@@ -16,6 +16,8 @@ from steper_ray.drive.writer import PartWriter
 
 NOTHING = ((1,), 1)
 """Prompt and tokens for a question that has ended: the least that an engine takes, since no step can be skipped."""
+CARRIED = ("id", "began", *(f"{name}_{step}" for step in range(STEPS[1]) for name in ("prompt", "tokens")))
+"""Columns that one engine's output hands to the next."""
 LOAD_TIMEOUT_S = 900
 BATCH = 4
 
@@ -46,16 +48,17 @@ def ray_data_llm(plan: Plan, folder: Path) -> Measured:
             writer.add(_trajectory_row(by_id[row["id"]]))
             first = first or time.time()
             ended = time.time()
-    real = [count for row in rows for count in row["counts"].reshape(-1, 3)]
-    totals = [int(sum(counts[place] for counts in real)) for place in range(3)]
-    return Measured(min(row["began"] for row in rows), ended, *totals, first_written=first, figures={})
+    # Three numbers per step of every question, in this order.
+    prompt, cached, completion = (sum(sum(row["counts"][place::3]) for row in rows) for place in range(3))
+    began = min(row["began"] for row in rows)
+    return Measured(began, ended, prompt, cached, completion, first_written=first)
 
 
 def _row(recording: Recording, plan: Plan) -> dict[str, Any]:
     prompts = recording.prompts[plan.layout.value]
     work = [(list(prompt), count) for prompt, count in zip(prompts, recording.tokens, strict=True)]
     work += [(list(NOTHING[0]), NOTHING[1])] * (STEPS[1] - len(work))
-    columns = {f"prompt_{step}": prompt for step, (prompt, _) in enumerate(work)}
+    columns: dict[str, Any] = {f"prompt_{step}": prompt for step, (prompt, _) in enumerate(work)}
     columns |= {f"tokens_{step}": count for step, (_, count) in enumerate(work)}
     return {"id": recording.question.id, "began": 0.0, "counts": [0, 0, 0], **columns}
 
@@ -89,10 +92,8 @@ def _processor(plan: Plan, step: int) -> Callable[[Any], Any]:
         return {"tokenized_prompt": prompt, "sampling_params": sampling, "began": began}
 
     def after(row: dict[str, Any]) -> dict[str, Any]:
-        ours = {name: value for name, value in row.items() if name[:6] in ("id", "began", "prompt", "tokens")}
-        ours = {name: value for name, value in ours.items() if name == "id" or name == "began" or name[-1].isdigit()}
         counts = [int(row["num_input_tokens"]), 0, int(row["num_generated_tokens"])]
-        return {**ours, "counts": [int(count) for count in row["counts"]] + counts}
+        return {**{name: row[name] for name in CARRIED}, "counts": [*map(int, row["counts"]), *counts]}
 
     processor: Callable[[Any], Any] = build_processor(config, preprocess=before, postprocess=after)
     return processor

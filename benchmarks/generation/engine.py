@@ -1,4 +1,4 @@
-"""vLLM with the engine settings of `steper_ray`, sampling that writes a recorded number of tokens, and its stop-watch."""
+"""vLLM with the engine settings of `steper_ray`, sampling that writes a given number of tokens, and a stop-watch."""
 
 import os
 import time
@@ -10,11 +10,13 @@ from steper_ray.backends.vllm_setup import engine_arguments
 from steper_ray.sections.model import ModelSection
 
 if TYPE_CHECKING:
-    from vllm import LLM, RequestOutput, SamplingParams
+    from vllm import LLM, PoolingRequestOutput, RequestOutput, SamplingParams
     from vllm.v1.engine.llm_engine import LLMEngine
 
 WARM_UP_IDS = tuple(range(1000, 1300))
 WARM_UP_TOKENS = 8
+BATCHED_TOKENS = 2048
+"""vLLM's default for `LLMEngine`: most tokens of one step."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ def watch(engine: "LLMEngine") -> StepClock:
     clock, step = StepClock(), engine.step
     last: list[float] = []
 
-    def timed() -> "list[RequestOutput]":
+    def timed() -> "list[RequestOutput | PoolingRequestOutput[Any]]":
         started, cpu = time.perf_counter(), time.thread_time()
         if last:
             clock.gap_s += started - last.pop()
@@ -62,7 +64,7 @@ def watch(engine: "LLMEngine") -> StepClock:
             last.append(ended)
         return outputs
 
-    engine.step = timed
+    engine.step = timed  # type: ignore[method-assign]
     return clock
 
 
@@ -79,7 +81,9 @@ def load_llm(how: ModelSection, seed: int, threads: int, *, prefix_caching: bool
 
     assert how.model is not None
     arguments: dict[str, Any] = engine_arguments(how, how.model, seed, on_cpu=True)
-    llm = LLM(**{**arguments, "enable_prefix_caching": prefix_caching})
+    # `LLM` has another default here than the engine classes that ours uses.
+    arguments |= {"max_num_batched_tokens": BATCHED_TOKENS, "enable_prefix_caching": prefix_caching}
+    llm = LLM(**arguments)
     generate(llm, [WARM_UP_IDS], [WARM_UP_TOKENS])
     return llm
 
@@ -88,7 +92,7 @@ def generate(llm: "LLM", prompts: "list[tuple[int, ...]]", tokens: list[int]) ->
     """Let each prompt be continued by exactly as many tokens as given."""
     from vllm.inputs import tokens_input
 
-    inputs = [tokens_input(list(prompt)) for prompt in prompts]
+    inputs: Any = [tokens_input(list(prompt)) for prompt in prompts]  # a type that vLLM takes but does not declare
     outputs: list[RequestOutput] = llm.generate(inputs, [sampling(count) for count in tokens], use_tqdm=False)
     assert [len(output.outputs[0].token_ids) for output in outputs] == tokens
     return outputs

@@ -1,16 +1,17 @@
 """`steper_ray` as `steper generate` runs it: Ray Data, one loop actor, a retriever actor, the writer of parts."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks.generation.plan import FLUSH_ROWS, FLUSH_S, Measured, Plan
 from benchmarks.generation.recorded import RecordedLoader
 from benchmarks.generation.workload import INDEX, read_workload, settings
+from steper_ray.config import RaySection
 from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
 from steper_ray.drive.collect import Collection, collect
 from steper_ray.drive.job import LoopJob
-from steper_ray.sections.shared import RaySection
 
 LOGICAL_CPUS = 8
 
@@ -75,14 +76,12 @@ def _computed(row: dict[str, Any]) -> tuple[int, int]:
 
 
 def _figures(requests: list[dict[str, Any]], loaded: dict[str, Any], wall_s: float, ended: float) -> dict[str, float]:
-    """Where the wall time went: engine, between its steps, retrieval and what else lies between two requests, the end."""
+    """Where the wall time went: in the engine, between its steps, between two requests of a question, at the end."""
     by_question: dict[str, list[dict[str, Any]]] = {}
     for line in sorted(requests, key=lambda line: line["step"]):
         by_question.setdefault(line["question"], []).append(line)
     between = [
-        later["arrived"] - earlier["answered"]
-        for chain in by_question.values()
-        for earlier, later in zip(chain, chain[1:], strict=False)
+        later["arrived"] - earlier["answered"] for chain in by_question.values() for earlier, later in pairwise(chain)
     ]
     last = max(requests, key=lambda line: line["answered"])
     started = min(line["arrived"] for line in requests)

@@ -1,9 +1,9 @@
 """The fixed workload: questions, their recorded rationales, and the prompts that these lead to, in a folder.
 
 The texts of the rationales are fixed beforehand, so every contender builds exactly the same prompts; the engine really
-computes as many tokens as each rationale has, and what it writes is replaced by the recorded text. (So the next prompt's
-tokens of that rationale are not found in the prefix cache, as they would be in earnest: the `turns` layout gains less
-here than it does in use.)
+computes as many tokens as each rationale has, and what it writes is replaced by the recorded text. (So a rationale's
+tokens are not found in the prefix cache by the next prompt, as they would be in earnest: the `turns` layout gains less
+here than in use.)
 """
 
 import json

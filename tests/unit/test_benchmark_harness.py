@@ -1,0 +1,61 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import harness
+from benchmarks.harness import Ratio, Result, medians, publish
+from benchmarks.processes import ChildFailed, CpuClock, end_tree, run_child
+
+BURN = "import time\nend = time.process_time() + 1.0\nwhile time.process_time() < end: pass\ntime.sleep(60)"
+
+
+def test_medians_are_taken_figure_by_figure() -> None:
+    assert medians([{"a": 1.0, "b": 9.0}, {"a": 5.0, "b": 2.0}, {"a": 3.0, "b": 4.0}]) == {"a": 3.0, "b": 4.0}
+
+
+def test_a_goal_is_met_at_its_bound_and_not_beyond() -> None:
+    assert Ratio("r", 0.85, "x / y", at_least=0.85).met
+    assert not Ratio("r", 0.84, "x / y", at_least=0.85).met
+    assert not Ratio("r", 0.56, "x / y", at_most=0.55).met
+    assert Ratio("r", 0.1, "x / y").met
+
+
+def test_a_result_is_written_with_flat_ratios_and_names_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(harness, "ROOT", tmp_path)
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    publish(Result("speed", [Ratio("vs_slow", 2.0, "slow / ours", at_least=1.5)], {"ours": {"wall_s": 1.0}}))
+    text = (tmp_path / "speed.json").read_text(encoding="utf-8")
+    written = json.loads(text)
+    assert written["ratios"] == {"vs_slow": 2.0}
+    assert written["goals"] == {"vs_slow": "≥ 1.5"}
+    assert written["medians"] == {"ours": {"wall_s": 1.0}}
+    assert {"cpu", "cores", "memory_gib", "python"} <= written["machine"].keys()
+    assert os.uname().nodename not in json.dumps(written["machine"])
+    assert str(tmp_path) not in text
+
+
+def test_the_clock_counts_the_cpu_of_grandchildren() -> None:
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BURN!r}])"
+    child = subprocess.Popen([sys.executable, "-c", parent])
+    try:
+        with CpuClock(child.pid) as clock:
+            deadline = time.monotonic() + 30
+            while clock.between(0.0, time.time()) < 1.0 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert clock.between(0.0, time.time()) >= 1.0
+            assert list(clock.by_name(0.0, time.time())) == [Path(sys.executable).name]
+    finally:
+        end_tree(child.pid)
+        child.wait()
+
+
+def test_a_child_that_fails_is_told_with_its_last_words() -> None:
+    with pytest.raises(ChildFailed, match=r"ended with code 1(.|\n)*not enough values"):
+        run_child("benchmarks.generation", ["nobody"], 60)
