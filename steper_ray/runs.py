@@ -10,7 +10,7 @@ from typing import Any
 
 from steper_ray import __version__
 from steper_ray.config import Config
-from steper_ray.errors import RunFolderError
+from steper_ray.errors import PhaseFailed, RunFolderError
 
 CONFIG_FILE = "config.json"
 MANIFEST_FILE = "manifest.json"
@@ -39,6 +39,8 @@ def open_folder(folder: Path, config: Config) -> Path:
         write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
     except OSError as error:
         raise RunFolderError(f"cannot write to {folder}: {error.strerror}") from None
+    except PhaseFailed as error:
+        raise RunFolderError(str(error)) from None
     return folder
 
 
@@ -71,10 +73,16 @@ def write_json(path: Path, value: object) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+    """Write a text file atomically.
+
+    Raises:
+        PhaseFailed: the disk takes no more, or the folder is gone.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
+    except OSError as error:
+        raise PhaseFailed(f"cannot write {path}: {error.strerror or error}. The same command continues") from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -8,10 +8,10 @@ from typing import Any
 from benchmarks.generation.plan import FLUSH_ROWS, FLUSH_S, Measured, Plan
 from benchmarks.generation.recorded import RecordedLoader
 from benchmarks.generation.workload import INDEX, read_workload, settings
-from steper_ray.config import RaySection
 from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
 from steper_ray.drive.collect import Collection, collect
 from steper_ray.drive.job import LoopJob
+from steper_ray.sections.shared import RaySection
 
 LOGICAL_CPUS = 8
 
@@ -28,6 +28,7 @@ def ours(plan: Plan, folder: Path) -> Measured:
         force_answer=False,
         step_timeout_s=300.0,
         actors=1,
+        actors_max=1,
         in_flight=plan.in_flight,
         retrievers=1,
         seed=plan.seed,

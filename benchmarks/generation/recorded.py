@@ -75,6 +75,11 @@ class ForcedEngine:
         """The engine's."""
         return self._engine.context_tokens
 
+    @property
+    def cache_tokens(self) -> int | None:
+        """The engine's."""
+        return self._engine.cache_tokens
+
     async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
         """As the engine, whatever token comes."""
         params.ignore_eos, params.min_tokens = True, params.max_tokens or 0
@@ -124,6 +129,11 @@ class RecordedModel:
     def context_tokens(self) -> int:
         """The engine's."""
         return self._model.context_tokens
+
+    @property
+    def cache_tokens(self) -> int | None:
+        """The engine's."""
+        return self._model.cache_tokens
 
     async def complete(self, request: Request) -> Completion:
         """Compute the recorded number of tokens, then return the recorded text."""

@@ -1,13 +1,16 @@
-"""Many questions through any number of scripted engines, with every process's CPU and the driver's memory watched."""
+"""Many questions through any number of scripted engines; every process's CPU and the driver's memory are watched."""
 
 import json
+import os
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 
+from benchmarks.processes import CpuClock
 from steper_ray.config import load_config
 from steper_ray.data.questions import read_questions
 from steper_ray.data.schemas import part_files
@@ -19,20 +22,18 @@ PASSAGES = 2000
 LATENCY_S = 0.5
 IN_FLIGHT = 64
 _SAMPLE_S = 0.5
-_RETRIEVER = "ray::RetrieverActor"
+_RETRIEVER = "RetrieverActor"
 
 
-class Watch:
-    """Samples CPU of this process and all below it, and this process's memory; use as a context manager."""
+class Memory:
+    """Samples this process's memory; use as a context manager."""
 
     def __init__(self) -> None:
-        self._cpu: dict[tuple[int, float], float] = {}
-        self._retrievers: set[tuple[int, float]] = set()
-        self.driver_mib: list[float] = []
+        self.mib: list[float] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "Memory":
         self._thread.start()
         return self
 
@@ -40,28 +41,10 @@ class Watch:
         self._stop.set()
         self._thread.join()
 
-    @property
-    def retriever_s(self) -> float:
-        """CPU seconds of the retrievers so far."""
-        return sum(value for name, value in self._cpu.items() if name in self._retrievers)
-
-    @property
-    def other_s(self) -> float:
-        """CPU seconds of all other processes so far."""
-        return sum(self._cpu.values()) - self.retriever_s
-
     def _run(self) -> None:
         me = psutil.Process()
         while not self._stop.wait(_SAMPLE_S):
-            self.driver_mib.append(me.memory_info().rss / 2**20)
-            for process in [me, *me.children(recursive=True)]:
-                try:
-                    times, name = process.cpu_times(), (process.pid, process.create_time())
-                    if process.name().startswith(_RETRIEVER[:15]):
-                        self._retrievers.add(name)
-                except psutil.Error:
-                    continue
-                self._cpu[name] = times.user + times.system
+            self.mib.append(me.memory_info().rss / 2**20)
 
 
 def make_world(folder: Path, questions: int) -> None:
@@ -100,36 +83,34 @@ def run_crew(folder: Path, actors: int, questions: int) -> dict[str, Any]:
     asked = read_questions(folder / "questions.jsonl").questions
     into = Collection(folder / "generate", "scale", "scripted", "", 1, section.flush_rows, section.flush_s, False)
     into.folder.mkdir()
-    with Watch() as watch:
-        first = threading.Event()
-        at_first: dict[str, float] = {}
-        threading.Thread(target=_mark, args=(into.trajectories, watch, at_first, first), daemon=True).start()
+    with Memory() as memory, CpuClock(os.getpid()) as clock:
         stats = collect(asked, job, into, config.ray)
-        ended, other_s, retriever_s = time.monotonic(), watch.other_s, watch.retriever_s
-        first.set()
+        ended = time.time()
     done = counts(asked, into)
     assert done["finished"] == questions == stats.finished, done
-    kept = questions - int(at_first["rows"])
+    started, rows = _first_part(into.trajectories)
+    spent, kept = clock.by_name(started, ended), questions - rows
+    retriever_s = spent.pop(_RETRIEVER)
     return {
         "actors": actors,
         "questions": questions,
-        "questions_per_s": kept / (ended - at_first["time"]),
-        "overhead_ms": 1000 * (other_s - at_first["other_s"]) / kept,
-        "retriever_ms": 1000 * (retriever_s - at_first["retriever_s"]) / kept,
-        "driver_mib_peak": max(watch.driver_mib),
-        "driver_mib_at_half": watch.driver_mib[len(watch.driver_mib) // 2],
-        "driver_mib_at_end": watch.driver_mib[-1],
+        "questions_per_s": kept / (ended - started),
+        "overhead_ms": 1000 * sum(spent.values()) / kept,
+        "retriever_ms": 1000 * retriever_s / kept,
+        **{f"cpu_ms_{name}": 1000 * seconds / kept for name, seconds in _largest(spent)},
+        "driver_mib_peak": max(memory.mib),
+        "driver_mib_at_half": memory.mib[len(memory.mib) // 2],
+        "driver_mib_at_end": memory.mib[-1],
         "parts": len(part_files(into.trajectories)),
         "search_s_per_step": stats.search_s / stats.steps,
     }
 
 
-def _mark(trajectories: Path, watch: Watch, into: dict[str, float], stop: threading.Event) -> None:
-    """Note where things stand when the first part is written: from there on the crew is at work."""
-    import pyarrow.parquet as pq
+def _first_part(trajectories: Path) -> tuple[float, int]:
+    """When the first part was written and its rows: from then on the crew is at work."""
+    first = part_files(trajectories)[0]
+    return first.stat().st_mtime, int(pq.read_metadata(first).num_rows)
 
-    while not stop.wait(0.05):
-        if parts := part_files(trajectories) if trajectories.exists() else []:
-            rows = sum(pq.read_metadata(part).num_rows for part in parts)
-            into.update(time=time.monotonic(), rows=rows, other_s=watch.other_s, retriever_s=watch.retriever_s)
-            return
+
+def _largest(spent: dict[str, float]) -> list[tuple[str, float]]:
+    return sorted(spent.items(), key=lambda entry: -entry[1])[:3]

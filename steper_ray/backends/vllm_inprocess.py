@@ -14,6 +14,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, cast
 
 from steper_ray.backends.vllm_engine import EngineDied, cache_tokens_of, refusals_translated
+from steper_ray.core.types import FailureKind
 from steper_ray.errors import BackendError
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class InprocessEngine:
                 self._engine.add_request(name, prompt, params)
         except BackendError as error:
             self._waiting.pop(name).set_exception(error)
+        except Exception as error:  # one odd request must not end the engine
+            refusal = BackendError(FailureKind.REFUSED, f"vLLM could not take the request: {error!r}")
+            self._waiting.pop(name).set_exception(refusal)
 
     def _abort(self, name: str) -> None:
         if self._waiting.pop(name, None):

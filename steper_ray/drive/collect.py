@@ -14,7 +14,6 @@ from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_r
 from steper_ray.drive.cluster import connect
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger
-from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.writer import PartWriter, write_parquet
@@ -54,21 +53,20 @@ class Collection:
 
 
 def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: RaySection) -> LoopStats:
-    """Drive all questions that are not finished yet and write what comes out.
+    """Drive all questions that are not finished yet and write what comes out; the caller holds the folder's lock.
 
     Raises:
-        RunFolderError: a finished question has another text now, or another process writes into the folder.
+        RunFolderError: a finished question has another text now.
         PhaseFailed: engines or retrievers do not start, one died again and again, or the disk is full.
     """
-    with sole_writer(into.folder):
-        ledger = read_ledger(into.trajectories, into.failures)
-        check_texts(ledger, questions, into.paths, into.folder)
-        left = ledger.left(questions, into.paths, retry_permanent=into.retry_permanent)
-        stats = LoopStats(asked=len(questions) * into.paths, left=len(left))
-        if left:
-            with _work_file(left, job, into) as work:
-                connect(ray)
-                _run(work, job, into, ledger, stats)
+    ledger = read_ledger(into.trajectories, into.failures)
+    check_texts(ledger, questions, into.paths, into.folder)
+    left = ledger.left(questions, into.paths, retry_permanent=into.retry_permanent)
+    stats = LoopStats(asked=len(questions) * into.paths, left=len(left))
+    if left:
+        with _work_file(left, job, into) as work:
+            connect(ray)
+            _run(work, job, into, ledger, stats)
     return stats
 
 

@@ -90,7 +90,7 @@ ModelLoader = Callable[[ModelSection, int, ChatFormat | None], LanguageModel]
 
 _LATENCY_SHAPE = 0.5
 _START_S = 1800.0
-_MOST_PER_LEASE = 16
+_LEAST_PER_LEASE, _MOST_PER_LEASE = 4, 16
 _LEASES_PER_ENGINE = 12
 """At least so many, so that the engines finish at about the same time."""
 
@@ -129,7 +129,7 @@ class LoopJob:
     def lease_rows(self, questions: int) -> int:
         """Questions per lease: few, so that a death costs little; several, since each lease costs Ray time."""
         share = questions // (self.actors_max * _LEASES_PER_ENGINE)
-        return max(1, min(_MOST_PER_LEASE, self.most_in_flight // 4, share))
+        return max(1, min(_MOST_PER_LEASE, max(_LEAST_PER_LEASE, self.most_in_flight // 4), share))
 
     def open_leases(self, rows: int) -> int:
         """Leases of so many questions each that an engine needs to be full, and two in reserve."""

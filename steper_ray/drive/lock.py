@@ -17,13 +17,18 @@ LOCK_FILE = ".lock"
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the operating system frees it when this process ends, however it ends.
+    """Make the folder and hold its lock; the operating system frees it when this process ends, however it ends.
 
     A file system without locks (Lustre or NFS as many clusters mount them) gets a warning instead of a refusal.
 
     Raises:
-        RunFolderError: another process holds it.
+        RunFolderError: another process holds it, or the folder cannot be made or written.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK_FILE).touch()
+    except OSError as error:
+        raise RunFolderError(f"cannot write to {folder}: {error.strerror}") from None
     with (folder / LOCK_FILE).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

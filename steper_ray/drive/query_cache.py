@@ -7,7 +7,7 @@ from functools import partial
 from steper_ray.backends.interfaces import Retriever
 from steper_ray.core.types import Passage
 
-_CACHED_QUERIES = 50_000
+_CACHED_QUERIES = 10_000
 
 
 class QueryCache:

@@ -13,6 +13,8 @@ from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError
 
 _MOST_PER_CALL = 64
+_START_S = 1800.0
+"""A cluster may have to grow first."""
 _HUNG_S = 240.0
 """Longer than any search, and than the start of an actor that Ray brings back."""
 
@@ -55,7 +57,7 @@ def start_retrievers(folder: Path, count: int) -> list[RetrieverHandle]:
     )
     actors = [remote.remote(folder) for _ in range(count)]
     try:
-        nodes = ray.get([actor.node.remote() for actor in actors])
+        nodes = ray.get([actor.node.remote() for actor in actors], timeout=_START_S)
     except ray.exceptions.RayError as error:
         raise BackendError(FailureKind.RETRIEVER, f"the retriever did not start: {_cause(error)}") from error
     return [RetrieverHandle(actor, node) for actor, node in zip(actors, nodes, strict=True)]

@@ -54,10 +54,11 @@ class LoopWorker:
             temperature=job.model.temperature,
             step_timeout_s=job.step_timeout_s,
         )
-        self._work = pq.ParquetFile(work)
+        self._work = _open(work)
         self._slots = Slots(job.most_in_flight)
         self._room = None if job.in_flight else Room(job.most_in_flight, self._model.cache_tokens)
         self._batch = job.model.max_batch
+        self._settled = job.in_flight is not None and job.model.backend == "vllm"
         self._meters = Meters()
 
     def _load(self, job: LoopJob, start: Start, chat: ChatFormat | None) -> LanguageModel:
@@ -90,7 +91,7 @@ class LoopWorker:
             results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
         progress = any("trajectory" in result for result in results)
         self._foreman.finish.remote(self._name, lease, progress=progress)
-        load = self._model.take(min(self._batch, self._slots.size))
+        load = self._model.take(self._batch if self._settled else min(self._batch, self._slots.size))
         self._meters.load(load)
         return {"lease": json.dumps({"results": results, "load": asdict(load)})}
 
@@ -118,6 +119,15 @@ class LoopWorker:
         self._meters.failed(kind)
         failure = {"question_id": question.id, "path": path, "text_hash": text_hash(question)}
         return {"failure": {**failure, "kind": kind.value, "message": message}}
+
+
+def _open(work: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(work)
+    except FileNotFoundError:
+        raise PhaseFailed(
+            f"{work} is not there on this node: the run folder must be on storage all nodes see"
+        ) from None
 
 
 def _retriever(job: LoopJob, handles: list[RetrieverHandle]) -> Retriever:

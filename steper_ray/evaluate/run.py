@@ -13,7 +13,9 @@ from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import read_ledger
+from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
@@ -52,10 +54,17 @@ def evaluate(config: Config) -> Scores:
         retriever=config.retriever,
     )
     stage_job = _stage_job(config, student, how)
-    folder = open_folder(config.folder("evaluate"), config)
-    assert config.evaluate.questions is not None
-    print(asked.line(config.evaluate.questions))
-    into = _collection(student, folder, claim_folder(folder, parts))
+    folder = config.folder("evaluate")
+    with sole_writer(folder):
+        open_folder(folder, config)
+        into = _collection(student, folder, claim_folder(folder, parts))
+        return _evaluate(config, asked, job, into, stage_job)
+
+
+def _evaluate(config: Config, asked: QuestionSet, job: LoopJob, into: Collection, stage_job: StageJob | None) -> Scores:
+    folder, source = into.folder, config.evaluate.questions
+    assert source is not None
+    print(asked.line(source))
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:

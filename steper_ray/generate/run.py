@@ -5,8 +5,11 @@ from typing import Any
 
 from steper_ray.config import Config
 from steper_ray.core.types import FailureKind
+from steper_ray.data.questions import QuestionSet
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
+from steper_ray.drive.job import LoopJob
+from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.generate.asked import check_recordings, question_set
@@ -36,18 +39,23 @@ def generate(config: Config) -> Manifest:
         teacher, how, index, section, seed=config.run.seed, force_answer=False, retriever=config.retriever
     )
     check_folder(config.folder("samples"))
-    folder = open_folder(config.folder("generate"), config)
+    with sole_writer(config.folder("generate")):
+        return _generate(config, asked, job, parts)
+
+
+def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str, Any]) -> Manifest:
+    folder, source = open_folder(config.folder("generate"), config), config.generate.questions
     into = _collection(config, folder, claim_folder(folder, parts))
     keys = frozenset(into.keys(asked.questions))
     making = samples_job(config, read_fingerprint(folder), keys)
-    assert section.questions is not None
-    print(asked.line(section.questions))
+    assert source is not None
+    print(asked.line(source))
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
         raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
     samples, _ = write_samples(making)
-    totals = totals_of(into.trajectories, keys, how.step_limit)
+    totals = totals_of(into.trajectories, keys, job.how.step_limit)
     manifest = Manifest("generate", into.fingerprint, {**numbers, **samples.counts()}, stats.facts())
     write_json(folder / STATS_FILE, {**manifest.counts, "this_execution": stats.facts(), "all": totals.facts()})
     write_manifest(folder, manifest)
