@@ -119,8 +119,10 @@ def quieten() -> None:
 
 def _cause(error: BaseException) -> str:
     """Our own error where there is one among Ray's words, else the last of these."""
+    words = [str(error)]
     while error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        words.append(str(error))
+    lines = [line.strip() for text in words for line in text.splitlines() if line.strip()]
     ours = [line.partition(": ")[2] for line in lines if line.startswith("steper_ray.errors.")]
     return (ours or lines or [type(error).__name__])[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steper_ray.config import load_config
-from steper_ray.core.recall import mean_recall, recall_by_step, titles_of
+from steper_ray.core.recall import mean_recall, recall_by_step, passages_shown
 from steper_ray.core.types import Trajectory
 from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.errors import ConfigError
@@ -68,7 +68,7 @@ def test_every_step_of_the_published_decompositions_finds_more_gold(tmp_path: Pa
     # 68 of two hops, 27 of three, 5 of four; a step more each.
     assert (counts["used"], counts["samples"]) == (100, 68 * 3 + 27 * 4 + 5 * 5)
     trajectories = finished(tmp_path)
-    titles = titles_of(trajectories)
+    titles = passages_shown(trajectories)
     by_question = [recall_by_step(trajectory, titles, 5) for trajectory in trajectories]
     all_gold = [mean_recall([values[step] for values in by_question]).all for step in range(5)]
     print([round(value, 2) for value in all_gold])

@@ -16,7 +16,7 @@ SECRET = "sk-Very-Secret-1234567890"
 USAGE = {"prompt_tokens": 90, "completion_tokens": 7, "total_tokens": 97}
 
 
-def configured(service, halsey: Path, run: Path, questions: Path) -> Config:
+def configured(service, halsey: Path, run: Path, questions: Path, *overrides: str) -> Config:
     (run / "key").write_text(SECRET)
     (run / "key").chmod(0o600)
     return load_config(
@@ -29,6 +29,7 @@ def configured(service, halsey: Path, run: Path, questions: Path) -> Config:
             "teacher.endpoint_model=big",
             f"teacher.key_file={run / 'key'}",
             "teacher.endpoint_retries=1",
+            *overrides,
         ]
     )
 
@@ -56,6 +57,7 @@ def test_a_key_that_stops_working_ends_the_run_before_it_burns_all_questions(
     service.write("Yes.")
     service.refuse(401, f"key {SECRET} was revoked")
     with pytest.raises(PhaseFailed) as caught:
-        generate(configured(service, halsey, tmp_path, questions))
+        generate(configured(service, halsey, tmp_path, questions, "generate.in_flight=4"))
     assert SECRET not in str(caught.value)
+    assert "does not serve model big with the key" in str(caught.value)
     assert len(service.asked) < 60
