@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from steper_ray.config import load_config
-from steper_ray.core.recall import mean_recall, recall_by_step, passages_shown
+from steper_ray.core.recall import mean_recall, passages_shown, recall_by_step
 from steper_ray.core.types import Trajectory
 from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.errors import ConfigError
