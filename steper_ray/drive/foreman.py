@@ -8,7 +8,9 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 DEATHS = 3
-"""Of one engine without progress in between, to stop the job; of engines with the same lease open, to give it up."""
+"""Of one engine without progress in between, to stop the job."""
+LEASE_DEATHS = 2
+"""Of engines over one lease, to give it up: the first with others open beside it, the second while it ran alone."""
 _NO_WORD = "it was killed (out of memory, perhaps), or its node was lost"
 
 
@@ -60,10 +62,14 @@ class Foreman:
         known.last_words = ""
         return Start(known.number, known.restarts, self.stopped)
 
+    def suspects(self, lease: int) -> bool:
+        """Whether an engine died while this lease was open, so that no other suspect should run beside it."""
+        return self.deaths[lease] > 0
+
     def take(self, worker: str, lease: int) -> bool:
         """Whether a worker may open a lease: not after so many engines died over it."""
         self._known(worker).open.add(lease)
-        return self.deaths[lease] < DEATHS
+        return self.deaths[lease] < LEASE_DEATHS
 
     def finish(self, worker: str, lease: int, *, progress: bool) -> None:
         """A worker handed over a lease; one of failures alone is no progress: an engine that dies fails all it has."""

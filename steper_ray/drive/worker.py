@@ -16,7 +16,7 @@ from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import FailureKind, Question
 from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.foreman import DEATHS, Start
+from steper_ray.drive.foreman import LEASE_DEATHS, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash
 from steper_ray.drive.load import LoadMeter, Room
@@ -26,7 +26,7 @@ from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
 from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
-_DEADLY = f"{DEATHS} engines died while this question was in their lease"
+_DEADLY = f"{LEASE_DEATHS} engines died while this question was in their lease"
 
 
 class LoopWorker:
@@ -55,6 +55,7 @@ class LoopWorker:
             step_timeout_s=job.step_timeout_s,
         )
         self._work = _open(work)
+        self._restarted, self._quarantine = start.restarts > 0, asyncio.Lock()
         self._slots = Slots(job.most_in_flight)
         self._room = None if job.in_flight else Room(job.most_in_flight, self._model.cache_tokens)
         self._batch = job.model.max_batch
@@ -84,6 +85,16 @@ class LoopWorker:
             failure), and `load`. Not Arrow: nested lists that are empty in a whole block would lose their type.
         """
         lease = int(row["id"])
+        if self._restarted and await self._foreman.suspects.remote(lease):
+            async with self._quarantine:
+                results = await self._work_on(lease)
+        else:
+            results = await self._work_on(lease)
+        load = self._model.take(self._batch if self._settled else min(self._batch, self._slots.size))
+        self._meters.load(load)
+        return {"lease": json.dumps({"results": results, "load": asdict(load)})}
+
+    async def _work_on(self, lease: int) -> list[dict[str, Any]]:
         work = [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
         if await self._foreman.take.remote(self._name, lease):
             results = await asyncio.gather(*(self._drive(question, path) for question, path in work))
@@ -91,9 +102,7 @@ class LoopWorker:
             results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
         progress = any("trajectory" in result for result in results)
         self._foreman.finish.remote(self._name, lease, progress=progress)
-        load = self._model.take(self._batch if self._settled else min(self._batch, self._slots.size))
-        self._meters.load(load)
-        return {"lease": json.dumps({"results": results, "load": asdict(load)})}
+        return results
 
     async def _drive(self, question: Question, path: int) -> dict[str, Any]:
         async with self._slots:

@@ -1,6 +1,7 @@
 """The client of retriever actors: it asks those of its node, several queries at once, and another when one is lost."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,18 @@ def librarian(name: str, node: str) -> RetrieverHandle:
     return RetrieverHandle(actor, node)
 
 
+def end(handle: RetrieverHandle) -> None:
+    """Kill an actor and wait until Ray knows: until then it may still answer."""
+    ray.kill(handle.actor)
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience:
+        try:
+            ray.get(handle.actor.calls.remote())
+        except ray.exceptions.RayActorError:
+            return
+    raise AssertionError("the actor lives on")
+
+
 async def test_queries_that_come_in_meanwhile_travel_together_and_each_gets_its_own_passages() -> None:
     handle = librarian("a", "here")
     client = RetrieverClient([handle], "here")
@@ -64,10 +77,10 @@ async def test_a_lost_retriever_is_replaced_by_another_and_only_when_none_is_lef
     handles = [librarian("near", "here"), librarian("far", "there")]
     client = RetrieverClient(handles, "here")
     assert (await client.search("q", 1))[0].title == "near"
-    ray.kill(handles[0].actor)
+    end(handles[0])
     titles = {(await client.search(f"again {number}", 1))[0].title for number in range(2)}
     assert titles == {"far"}
-    ray.kill(handles[1].actor)
+    end(handles[1])
     with pytest.raises(BackendError, match="search failed"):
         await client.search("in vain", 1)
 
