@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError
 
 _MOST_PER_CALL = 64
+_RETURN_S = 60.0
+"""How long an actor that Ray starts anew is waited for."""
 _START_S = 1800.0
 """A cluster may have to grow first."""
 _HUNG_S = 240.0
@@ -117,12 +120,21 @@ class RetrieverClient:
             self._send()
 
     async def _ask(self, actor: Any, queries: list[str], k: int) -> list[tuple[Passage, ...]]:
-        """Ray asks a dead actor again once it is back; where it cannot, or the actor hung, another is asked once."""
+        """While Ray starts a lost actor anew, it is waited for; one that is gone for good or hung has another asked."""
+        given_up, patience = 0, time.monotonic() + _RETURN_S
         try:
-            try:
-                return await self._found(actor, queries, k)
-            except (ray.exceptions.RayActorError, TimeoutError):
-                return await self._found(self._other_than(actor), queries, k)
+            while True:
+                try:
+                    return await self._found(actor, queries, k)
+                except ray.exceptions.ActorUnavailableError:
+                    if time.monotonic() > patience:
+                        raise
+                    await asyncio.sleep(1.0)
+                except (ray.exceptions.RayActorError, TimeoutError):
+                    given_up += 1
+                    if given_up > 1:
+                        raise
+                actor = self._other_than(actor)
         except TimeoutError:
             raise BackendError(FailureKind.RETRIEVER, f"no search was answered within {self._hung_s:g} s") from None
         except ray.exceptions.RayError as error:
