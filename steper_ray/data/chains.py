@@ -1,5 +1,6 @@
 """The reader of annotated chains of reasoning: rationales by question id, ready to be replayed as a teacher's."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from steper_ray.core.answers import extract_answer, holds_marker
@@ -16,16 +17,25 @@ def read_chains(path: Path) -> dict[str, tuple[str, ...]]:
         InputError: broken file, duplicate id, no steps, a rationale that is empty or not one line, or a marker
             `So the answer is:` that is missing in the last step or stands in an earlier one.
     """
-    chains: dict[str, tuple[str, ...]] = {}
+    return rationales_by_id(path, _rationales, "holds no chain")
+
+
+def rationales_by_id(path: Path, read: Callable[[Record], tuple[str, ...]], empty: str) -> dict[str, tuple[str, ...]]:
+    """What `read` finds in each row of a file, by the row's id.
+
+    Raises:
+        InputError: broken file, duplicate id, whatever `read` raises, or `empty` where the file has no row.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     places: dict[str, str] = {}
     for record in read_records(path):
         id = record.id()
-        if id in chains:
+        if id in found:
             raise record.fault(f"duplicate id, first in {places[id]}", field="id", found=id)
-        chains[id], places[id] = _rationales(record), record.place
-    if not chains:
-        raise InputError("holds no chain", file=path)
-    return chains
+        found[id], places[id] = read(record), record.place
+    if not found:
+        raise InputError(empty, file=path)
+    return found
 
 
 def _rationales(record: Record) -> tuple[str, ...]:

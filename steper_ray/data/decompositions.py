@@ -17,8 +17,8 @@ from typing import Any
 
 from steper_ray.core.answers import holds_marker
 from steper_ray.core.prompts import MARKER
-from steper_ray.data.records import Record, read_records
-from steper_ray.errors import InputError
+from steper_ray.data.chains import rationales_by_id
+from steper_ray.data.records import Record
 
 FIELD = "question_decomposition"
 _REFERENCE = re.compile(r"#(\d+)")
@@ -31,16 +31,7 @@ def read_decompositions(path: Path) -> dict[str, tuple[str, ...]]:
         InputError: broken file, duplicate id, no decomposition, a sub-question or answer that is missing, empty or
             holds the marker, or a reference to an answer that is not yet known.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    places: dict[str, str] = {}
-    for record in read_records(path):
-        id = record.id()
-        if id in found:
-            raise record.fault(f"duplicate id, first in {places[id]}", field="id", found=id)
-        found[id], places[id] = _rationales(record), record.place
-    if not found:
-        raise InputError("holds no question", file=path)
-    return found
+    return rationales_by_id(path, _rationales, "holds no question")
 
 
 def _rationales(record: Record) -> tuple[str, ...]:
