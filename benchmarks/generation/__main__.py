@@ -18,10 +18,10 @@ def measure(name: str, plan: "Plan", folder: Path) -> "Measured":
             from benchmarks.generation.ours import ours
 
             return ours(plan, folder)
-        case "raw_engine" | "raw_engine_uncached":
+        case "raw_engine" | "raw_engine_by_step" | "raw_engine_uncached":
             from benchmarks.generation.raw import raw_engine
 
-            return raw_engine(plan, prefix_caching=name == "raw_engine")
+            return raw_engine(plan, prefix_caching=name != "raw_engine_uncached", by_step=name == "raw_engine_by_step")
         case "lockstep_all" | "lockstep_8":
             from benchmarks.generation.lockstep import lockstep
 

@@ -76,7 +76,7 @@ def _processor(plan: Plan, step: int) -> Callable[[Any], Any]:
         engine_kwargs=arguments,
         concurrency=1,
         batch_size=BATCH,
-        max_concurrent_batches=plan.in_flight // BATCH,
+        max_concurrent_batches=plan.batch // BATCH,
         chat_template_stage=False,
         tokenize_stage=False,
         detokenize_stage=False,

@@ -29,7 +29,7 @@ def ours(plan: Plan, folder: Path) -> Measured:
         step_timeout_s=300.0,
         actors=1,
         actors_max=1,
-        in_flight=plan.in_flight,
+        in_flight=None,
         retrievers=1,
         seed=plan.seed,
         threads=plan.threads,

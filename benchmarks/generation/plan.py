@@ -22,8 +22,9 @@ class Plan:
     model: Path
     layout: Layout = Layout.TURNS
     k: int = 4
-    in_flight: int = 32
-    kv_gib: float = 2.0
+    batch: int = 32
+    """Most sequences at once in every engine."""
+    kv_gib: float = 4.0
     chained_kv_gib: float = 0.5
     """KV cache of each of the chained engines."""
     threads: int = 2
@@ -31,7 +32,7 @@ class Plan:
 
     def section(self) -> ModelSection:
         """The engine's settings."""
-        return section(self.model, self.in_flight, self.kv_gib)
+        return section(self.model, self.batch, self.kv_gib)
 
     def to_json(self) -> str:
         """For the command line of a contender."""

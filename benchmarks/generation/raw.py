@@ -7,13 +7,22 @@ from benchmarks.generation.plan import Measured, Plan, usage
 from benchmarks.generation.workload import read_workload
 
 
-def raw_engine(plan: Plan, *, prefix_caching: bool) -> Measured:
-    """Prompts question by question, so that the prefix cache serves every later step of the `turns` layout."""
+def raw_engine(plan: Plan, *, prefix_caching: bool, by_step: bool) -> Measured:
+    """Prompts question by question, so that the prefix cache serves every later step of the `turns` layout.
+
+    Or by step: all first ones, then all second ones; the prefix cache must then hold all questions at once.
+    """
     recordings = read_workload(plan.workload)
     llm = load_llm(plan.section(), plan.seed, plan.threads, prefix_caching=prefix_caching)
     clock = watch(llm.llm_engine)
-    prompts = [prompt for found in recordings for prompt in found.prompts[plan.layout.value]]
-    tokens = [count for found in recordings for count in found.tokens]
+    requests = [
+        (number, prompt, count)
+        for found in recordings
+        for number, (prompt, count) in enumerate(zip(found.prompts[plan.layout.value], found.tokens, strict=True))
+    ]
+    if by_step:
+        requests.sort(key=lambda request: request[0])
+    prompts, tokens = [prompt for _, prompt, _ in requests], [count for _, _, count in requests]
     started = time.time()
     outputs = generate(llm, prompts, tokens)
     ended = time.time()

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from steper_ray.backends.interfaces import Completion, LanguageModel, Request
-from steper_ray.core.types import Trajectory
+from steper_ray.core.types import Usage
 
-SPARE = 1.25
-"""Questions in flight per sequence of the engine's batch: the rest await retrieval."""
+SPARE = 1.5
+"""Questions in flight per sequence of the engine's batch: the rest await retrieval, or their turn in the engine's
+queue, which keeps its batch full and lets the questions advance evenly."""
 
 
 def most_in_flight(max_batch: int) -> int:
@@ -79,22 +80,46 @@ class LoadMeter:
 
 
 class Room:
-    """How many questions fit an engine's cache: more would push out the prefixes that their next steps share."""
+    """How many questions fit an engine's cache: more would push out the prefixes that their next steps share.
 
-    def __init__(self, most: int, cache_tokens: int | None) -> None:
-        self._most, self._cache_tokens = most, cache_tokens
-        self._questions, self._shared, self._own = 0, 0, 0
+    It begins with a guess at the length of the prompts, and grows by one with every step finished, up to what the steps
+    seen so far say. Before the first question has ended, questions are taken to go to the step limit.
+    """
 
-    def size_after(self, trajectory: Trajectory) -> int:
-        """The number of questions in flight, now that one more is known to have needed so many tokens.
+    def __init__(self, most: int, cache_tokens: int, step_limit: int) -> None:
+        self._most, self._cache_tokens, self._step_limit = most, cache_tokens, step_limit
+        self._open: dict[object, int] = {}
+        """Key of a question in flight → its tokens so far."""
+        self._ended, self._tokens = 0, 0
+        """Questions that have ended, and their tokens."""
+        self._shared = 0
+        """Most tokens that a first step found in the cache: demonstrations, the instruction."""
+        self.size = max(1, min(most, cache_tokens // _GUESS))
+        """Questions that may be in flight now."""
 
-        What the first prompt found in the cache (demonstrations, the instruction) lies there once for all questions.
-        """
-        last = max((step.usage.prompt_tokens + step.usage.completion_tokens for step in trajectory.steps), default=0)
-        shared = trajectory.steps[0].usage.cached_tokens if trajectory.steps else 0
-        self._questions += 1
-        self._shared += shared
-        self._own += max(last - shared, 0)
-        if self._cache_tokens is None or self._own == 0:
-            return self._most
-        return max(1, min(self._most, (self._cache_tokens * self._questions - self._shared) // self._own))
+    def step(self, key: object, number: int, usage: Usage) -> None:
+        """A question has finished a step, 1-based."""
+        if number == 1:
+            self._shared = max(self._shared, usage.cached_tokens)
+        self._open[key] = usage.prompt_tokens + usage.completion_tokens
+        self.size = min(self.size + 1, self._target())
+
+    def left(self, key: object) -> None:
+        """A question has ended or failed."""
+        if tokens := self._open.pop(key, 0):
+            self._ended += 1
+            self._tokens += tokens
+            self.size = min(self.size, self._target())
+
+    def _target(self) -> int:
+        """The most questions that fit, if those to come are like those seen."""
+        own = (self._tokens + sum(self._open.values())) / (self._ended + len(self._open)) - self._shared
+        if self._ended:  # the first to end are the short ones; those still open show at least how far they have come
+            own = max(own, self._tokens / self._ended - self._shared)
+        else:
+            own *= self._step_limit
+        return max(1, min(self._most, int((self._cache_tokens - self._shared) / max(own, 1))))
+
+
+_GUESS = 4096
+"""Tokens of a question, as long as no step has ended."""

@@ -13,9 +13,9 @@ import ray
 from steper_ray.backends.interfaces import LanguageModel, Retriever
 from steper_ray.backends.watchdog import leave
 from steper_ray.core.chat import ChatFormat
-from steper_ray.core.types import FailureKind, Question
+from steper_ray.core.types import FailureKind, Question, Trajectory
 from steper_ray.data.schemas import question_of, trajectory_row
-from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.driver import Finished, LoopDriver, StepFinished
 from steper_ray.drive.foreman import LEASE_DEATHS, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash
@@ -56,8 +56,10 @@ class LoopWorker:
         )
         self._work = _open(work)
         self._restarted, self._quarantine = start.restarts > 0, asyncio.Lock()
-        self._slots = Slots(job.most_in_flight)
-        self._room = None if job.in_flight else Room(job.most_in_flight, self._model.cache_tokens)
+        self._room = None
+        if not job.in_flight and self._model.cache_tokens is not None:
+            self._room = Room(job.most_in_flight, self._model.cache_tokens, job.how.step_limit)
+        self._slots = Slots(self._room.size if self._room else job.most_in_flight)
         self._batch = job.model.max_batch
         self._settled = job.in_flight is not None and job.model.backend == "vllm"
         self._meters = Meters()
@@ -108,7 +110,7 @@ class LoopWorker:
         async with self._slots:
             self._model.counting = self._slots.full
             try:
-                trajectory = await self._driver.run(question, path)
+                trajectory = await self._run(question, path)
             except BackendError as error:
                 if error.kind == FailureKind.ENGINE:
                     self._foreman.note.remote(self._name, f"{error} (question {question.id!r})")
@@ -119,10 +121,27 @@ class LoopWorker:
                 raise
             except Exception as error:
                 return self._failure(question, path, FailureKind.UNEXPECTED, f"{type(error).__name__}: {error}")
-        if self._room:
-            self._slots.resize(self._room.size_after(trajectory))
         self._meters.finished(trajectory)
         return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)})}
+
+    async def _run(self, question: Question, path: int) -> Trajectory:
+        """Drive one question; what its steps cost says how many others may be in flight with it."""
+        room = self._room
+        if room is None:
+            return await self._driver.run(question, path)
+        key = (question.id, path)
+        try:
+            async for event in self._driver.events(question, path):
+                match event:
+                    case StepFinished(number, finished):
+                        room.step(key, number, finished.usage)
+                        self._slots.resize(room.size)
+                    case Finished(trajectory):
+                        return trajectory
+        finally:
+            room.left(key)
+            self._slots.resize(room.size)
+        raise AssertionError("the loop ended without a Finished event")
 
     def _failure(self, question: Question, path: int, kind: FailureKind, message: str) -> dict[str, Any]:
         self._meters.failed(kind)

@@ -77,27 +77,71 @@ async def test_a_cancelled_wait_gives_its_place_to_the_next() -> None:
     assert not slots.full
 
 
-def test_an_engine_gets_a_quarter_more_questions_than_its_batch_since_some_await_passages() -> None:
-    assert most_in_flight(64) == 80
+def test_an_engine_gets_half_as_many_questions_more_than_its_batch_since_some_await_passages() -> None:
+    assert most_in_flight(64) == 96
     assert most_in_flight(1) == 2
 
 
+def ended(room: Room, key: object, *steps: Usage) -> int:
+    for number, usage in enumerate(steps, start=1):
+        room.step(key, number, usage)
+    room.left(key)
+    return room.size
+
+
+def grown(room: Room, *steps: Usage) -> int:
+    """The size after many such questions."""
+    for key in range(200):
+        ended(room, key, *steps)
+    return room.size
+
+
 def test_questions_in_flight_follow_the_cache_by_the_mean_of_their_last_prompts() -> None:
-    room = Room(most=80, cache_tokens=10_000)
-    assert room.size_after(trajectory((100, 20), (450, 50))) == 20
-    assert room.size_after(trajectory((200, 50), (280, 20), (300, 0))) == 25
-    assert Room(80, None).size_after(trajectory((1000, 1))) == 80
-    assert Room(80, 100).size_after(trajectory((1000, 1))) == 1
-    assert Room(80, 10**9).size_after(trajectory((1000, 1))) == 80
+    assert grown(Room(80, 10_000, step_limit=5), Usage(100, 0, 20), Usage(450, 100, 50)) == 20
+    assert grown(Room(80, 100, step_limit=5), Usage(1000, 0, 1)) == 1
+    assert grown(Room(80, 10**9, step_limit=5), Usage(1000, 0, 1)) == 80
 
 
 def test_demonstrations_that_all_questions_share_take_room_in_the_cache_once() -> None:
-    first, last = Usage(3000, 2900, 20), Usage(3380, 3000, 20)
-    shown = Trajectory(Question("q", "Who?"), steps=(Step("", (), (), usage=first), Step("", (), (), usage=last)))
-    room = Room(most=80, cache_tokens=10_000)
     # 2,900 once and 500 for each question: (10,000 - 2,900) / 500.
-    assert room.size_after(shown) == 14
-    assert room.size_after(shown) == 14
+    assert grown(Room(80, 10_000, step_limit=5), Usage(3000, 2900, 20), Usage(3380, 3000, 20)) == 14
+
+
+def test_an_engine_starts_with_a_guess_and_gets_one_question_more_with_every_step() -> None:
+    room = Room(80, 8 * 4096, step_limit=5)
+    assert room.size == 8
+    sizes = []
+    for key in range(3):
+        room.step(key, 1, Usage(100, 0, 10))
+        sizes.append(room.size)
+    assert sizes == [9, 10, 11]
+    assert Room(4, 10**9, step_limit=5).size == 4
+    assert Room(4, 100, step_limit=5).size == 1
+
+
+def test_until_a_question_has_ended_all_are_taken_to_go_to_the_step_limit() -> None:
+    room = Room(80, 10 * 4096, step_limit=5)
+    room.step("a", 1, Usage(1980, 0, 20))
+    assert room.size == 4  # 40,960 / (2,000 · 5)
+    room.left("a")
+    room.step("b", 1, Usage(1980, 0, 20))
+    assert room.size == 5  # 2,000 tokens each: 20 fit, and one more enters with every step
+
+
+def test_long_questions_still_open_count_against_short_ones_that_ended_first() -> None:
+    room = Room(8, 40_000, step_limit=1)
+    room.step("long", 1, Usage(19_900, 0, 100))
+    assert room.size == 2
+    ended(room, "short", Usage(3900, 0, 100))
+    for _ in range(9):
+        room.step("other", 1, Usage(3900, 0, 100))
+    assert room.size == 4  # 40,000 / ((20,000 + 4,000 + 4,000) / 3)
+
+
+def test_a_question_that_fails_before_its_first_step_changes_nothing() -> None:
+    room = Room(80, 8 * 4096, step_limit=5)
+    room.left("q")
+    assert room.size == 8
 
 
 class Busy:
