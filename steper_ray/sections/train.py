@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from steper_ray.sections.base import Positive, Section, Share
 
@@ -23,6 +23,8 @@ class TrainSection(Section):
     """Passes over the samples."""
     updates: Positive | None = None
     """Stop after so many updates."""
+    order: Literal["shuffled", "balanced", "curriculum"] = "shuffled"
+    """Order of an epoch's units: at random; at random but with every stage in each update; short chains first."""
     batch: Positive = 8
     """Units per update over all workers: trajectories in `turns`, samples in `appended`."""
     pack_tokens: Positive = 2048
@@ -38,7 +40,11 @@ class TrainSection(Section):
     clip: float = Field(default=1.0, gt=0)
     """Most gradient norm, of the weights alone."""
     workers: Positive = 1
-    """Training workers."""
+    """Training workers; with `workers_min` the most."""
+    workers_min: Positive | None = None
+    """Least workers: training starts with as many as find room, and follows the cluster; empty: all or none."""
+    resize_s: float = Field(default=300.0, gt=0)
+    """With `workers_min`: seconds between looks at whether more workers find room; a change costs a restart."""
     gpus_per_worker: float = Field(default=0, ge=0)
     """GPUs per worker; 0 trains on CPU."""
     cpus_per_worker: Positive = 1
@@ -49,6 +55,10 @@ class TrainSection(Section):
     """Recompute activations in the backward pass: less memory, more time."""
     reshard_after_forward: bool = True
     """Free gathered weights after the forward pass (ZeRO-3); false keeps them (ZeRO-2)."""
+    compile: bool = False
+    """Compile the layers (torch.compile): faster after a slow start; needs a C++ compiler on CPU."""
+    cpu_offload: bool = False
+    """GPU training: keep weights, gradients and optimizer state in the memory of the host; saves GPU memory, slow."""
     lora_rank: int = Field(default=0, ge=0)
     """Rank of LoRA adapters; 0 trains all weights."""
     lora_alpha: float = Field(default=32.0, gt=0)
@@ -61,7 +71,24 @@ class TrainSection(Section):
     """Updates between checkpoints."""
     evaluate_every: Positive = 50
     """Updates between evaluations of the held-out loss."""
+    patience: Positive | None = None
+    """Stop early after so many evaluations without a lower held-out loss; empty: never."""
+    export: Literal["last", "best"] = "last"
+    """Which weights are exported: those of the last update, or of the evaluation with the lowest held-out loss."""
     keep_checkpoints: Positive = 2
-    """Checkpoints kept."""
+    """Newest checkpoints kept; that of the best evaluation is kept as well."""
+    async_checkpoints: bool = False
+    """Write checkpoints while the training goes on; takes the memory of a copy."""
     max_failures: int = Field(default=2, ge=0)
     """How often the workers are restarted from the last checkpoint."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TrainSection":
+        if self.workers_min and self.workers_min > self.workers:
+            raise ValueError(f"train.workers_min={self.workers_min} exceeds train.workers={self.workers}, the most")
+        if self.cpu_offload and not self.gpus_per_worker:
+            raise ValueError("train.cpu_offload=true needs GPUs: set train.gpus_per_worker, or leave it off")
+        if not self.held_out_share and (self.patience or self.export == "best"):
+            key = "patience" if self.patience else "export"
+            raise ValueError(f"train.{key} goes by the held-out loss: train.held_out_share must not be 0")
+        return self

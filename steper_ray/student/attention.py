@@ -41,6 +41,7 @@ def unit_bounds(position_ids: Tensor) -> list[int]:
     return [*starts.nonzero()[:, 0].tolist(), len(positions)]
 
 
+@torch.compiler.disable  # its loop over units would be compiled anew for each pack
 def varlen_sdpa(
     _module: nn.Module,
     query: Tensor,

@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, MixedPrecisionPolicy, OffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -35,6 +35,10 @@ class StudentSetup:
     """Type of the matrix products; trained weights are kept in fp32 and gradients are summed in fp32."""
     activation_checkpointing: bool = False
     reshard_after_forward: bool = True
+    compile: bool = False
+    """Compile each layer (torch.compile)."""
+    cpu_offload: bool = False
+    """Keep shards, gradients and optimizer state in the memory of the host (GPU training)."""
     seed: int = 0
     """Seed of the adapters' first values."""
 
@@ -57,14 +61,24 @@ def build_student(setup: StudentSetup, mesh: DeviceMesh, ranks: Ranks) -> nn.Mod
                 parameter.data = parameter.data.to(setup.compute_dtype)
     buffers = {name: buffer.clone() for name, buffer in model.named_buffers()}
     _shard(model, mesh, setup)
-    model.to_empty(device=ranks.device)
+    model.to_empty(device="cpu" if setup.cpu_offload else ranks.device)
     # Making weights empty one by one has parted the tied ones.
     whole.tie_weights()
     for name, buffer in model.named_buffers():
-        buffer.copy_(buffers[name])
+        buffer.data = buffers[name].to(ranks.device)
     source = _read_weights(setup) if ranks.first else None
     _deal_out(source, model, mesh, ranks)
     return model.train()
+
+
+def reshard(model: nn.Module) -> None:
+    """Free the gathered weights that a forward pass without a backward one left in a student.
+
+    Without this, with `reshard_after_forward` off, a checkpoint would meet gathered weights where it expects shards.
+    """
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def load_whole(folder: Path, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
@@ -107,7 +121,12 @@ def _adapted(model: PreTrainedModel, setup: StudentSetup) -> nn.Module:
 
 
 def _shard(model: nn.Module, mesh: DeviceMesh, setup: StudentSetup) -> None:
-    policy = MixedPrecisionPolicy(param_dtype=setup.compute_dtype, reduce_dtype=torch.float32)
+    options: dict[str, Any] = {
+        "mesh": mesh,
+        "mp_policy": MixedPrecisionPolicy(param_dtype=setup.compute_dtype, reduce_dtype=torch.float32),
+        "reshard_after_forward": setup.reshard_after_forward,
+        "offload_policy": CPUOffloadPolicy() if setup.cpu_offload else OffloadPolicy(),
+    }
     for name, layer in list(model.named_modules()):
         if isinstance(layer, GradientCheckpointingLayer):
             block: nn.Module = layer
@@ -115,9 +134,11 @@ def _shard(model: nn.Module, mesh: DeviceMesh, setup: StudentSetup) -> None:
                 parent, _, child = name.rpartition(".")
                 block = checkpoint_wrapper(layer)
                 model.get_submodule(parent).register_module(child, block)
-            fully_shard(block, mesh=mesh, mp_policy=policy, reshard_after_forward=setup.reshard_after_forward)
+            if setup.compile:
+                block.compile(dynamic=True)  # packs differ in length
+            fully_shard(block, **options)
     # Embedding, head (often one tied weight) and last norm stay together in the root.
-    fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=setup.reshard_after_forward)
+    fully_shard(model, **options)
 
 
 def _read_weights(setup: StudentSetup) -> dict[str, Tensor]:

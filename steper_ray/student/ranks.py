@@ -1,11 +1,13 @@
 """The ranks that train or score together, and the few collectives they need."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,11 @@ class Ranks:
         gathered: list[Any] = [None] * self.size
         dist.all_gather_object(gathered, value)
         return gathered
+
+    def agree(self, value: Value) -> Value:
+        """The first rank's value, on every rank; for rare and small things."""
+        agreed: Value = self.gather(value)[0]
+        return agreed
 
     def wait(self) -> None:
         """Return when every rank has come here."""

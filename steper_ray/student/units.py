@@ -45,6 +45,10 @@ class Unit:
     question_id: str
     token_ids: NDArray[np.int32]
     segments: tuple[Segment, ...]
+    steps: int = 0
+    """Number of its last step; 0 when unknown."""
+    passages: int = 0
+    """Different passages that its prompts show."""
 
     def __len__(self) -> int:
         """Length in tokens."""
@@ -61,7 +65,8 @@ def appended_units(samples: Sequence[Sample], form: TokenFormat) -> list[Unit]:
     for sample in samples:
         prompt, target = form.prompt_ids(sample.prompt), form.target_ids(sample.target)
         segment = Segment(sample.id, sample.stage, len(prompt), len(prompt) + len(target))
-        units.append(Unit(sample.id, sample.question_id, _ids([*prompt, *target]), (segment,)))
+        ids = _ids([*prompt, *target])
+        units.append(Unit(sample.id, sample.question_id, ids, (segment,), sample.step, len(set(sample.passage_ids))))
     return units
 
 
@@ -84,8 +89,10 @@ def turns_units(samples: Sequence[Sample], form: TokenFormat) -> list[Unit]:
             )
         segments.append(Segment(sample.id, sample.stage, len(prompt), len(prompt) + len(target)))
         sequence = [*prompt, *target]
-    first = ordered[0]
-    return [Unit(f"{first.question_id}#{first.path}", first.question_id, _ids(sequence), tuple(segments))]
+    last = ordered[-1]
+    passages = {passage for sample in ordered for passage in sample.passage_ids}
+    name = f"{last.question_id}#{last.path}"
+    return [Unit(name, last.question_id, _ids(sequence), tuple(segments), last.step, len(passages))]
 
 
 def _ids(values: Iterable[int]) -> NDArray[np.int32]:

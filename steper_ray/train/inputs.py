@@ -23,6 +23,7 @@ _IDENTITY_KEYS = (
     "epochs",
     "updates",
     "batch",
+    "order",
     "pack_tokens",
     "learning_rate",
     "sigma_learning_rate",
@@ -34,8 +35,10 @@ _IDENTITY_KEYS = (
     "lora_alpha",
     "lora_targets",
     "held_out_share",
+    "patience",
+    "export",
 )
-"""Settings that a continued training must share with its start; workers, threads and intervals may change."""
+"""Settings that a continued training must share with its start; workers, threads and checkpoints may change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +153,12 @@ def check_resources(config: Config) -> None:
         return  # an autoscaler may still bring the nodes
     section = config.train
     there: dict[str, float] = ray.cluster_resources()
-    asked = {"GPU": section.workers * section.gpus_per_worker, "CPU": section.workers * section.cpus_per_worker}
+    least = section.workers_min or section.workers
+    asked = {"GPU": least * section.gpus_per_worker, "CPU": least * section.cpus_per_worker}
     for kind, amount in asked.items():
         if amount > there.get(kind, 0):
             raise EnvironmentFault(
-                f"train.workers={section.workers} need {amount:g} {kind}s, this machine offers {there.get(kind, 0):g}",
+                f"train.workers={least} need {amount:g} {kind}s, this machine offers {there.get(kind, 0):g}",
                 "Lower train.workers or train.gpus_per_worker (0 trains on CPU), or name a cluster in ray.address",
             )
 

@@ -7,6 +7,7 @@ from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import STAGES, LoopSettings
 from steper_ray.sections.train import TrainSection
 from steper_ray.student.adapter import Adapter
+from steper_ray.train.order import Order
 from steper_ray.train.plan import Plan, make_plan
 from steper_ray.train.store import UnitStore
 
@@ -53,4 +54,6 @@ class TrainJob:
             held_out_share=section.held_out_share,
             limit=section.updates,
             usable=[stages.issuperset(present) for present in store.stages],
+            order=Order(section.order),
+            traits=store.traits,
         )

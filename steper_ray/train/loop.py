@@ -8,6 +8,7 @@ from steper_ray.core.loss import StageReduction
 from steper_ray.core.types import STAGE_TERMS, STAGES, Stage
 from steper_ray.sections.train import TrainSection
 from steper_ray.student.metrics import StageMetric, selection_loss, stage_metrics
+from steper_ray.student.model import reshard
 from steper_ray.student.packing import Pack, idle_pack, make_pack
 from steper_ray.train.journal import Journal
 from steper_ray.train.memory import give_back
@@ -21,6 +22,8 @@ TERMS = tuple(STAGE_TERMS[stage] for stage in STAGES)
 
 SaveCheckpoint = Callable[[TrainState], None]
 """Called by every rank when a checkpoint is due."""
+Leaving = Callable[[], bool]
+"""Whether a node is about to be taken away, so that a checkpoint is due now; asked after each update, on every rank."""
 
 
 def train_updates(
@@ -31,10 +34,13 @@ def train_updates(
     reduction: StageReduction,
     journal: Journal,
     save: SaveCheckpoint,
+    leaving: Leaving = lambda: False,
 ) -> None:
-    """Take all updates of the plan that `state` has not seen yet; every rank runs this."""
+    """Take the updates of the plan that `state` has not seen yet, until the last or early stopping; on every rank."""
     held_out = [store[number] for number in plan.held_out]
     for planned in plan.updates(after=state.update):
+        if stopped(state, section):
+            return
         started = time.monotonic()
         packs = load_packs(planned, store, reduction, state)
         rate = learning_rate(planned.number, plan.size, section.learning_rate, section.warmup)
@@ -42,12 +48,22 @@ def train_updates(
         state.update = planned.number
         journal.write(update_line(planned, result, rate, time.monotonic() - started))
         last = planned.number == plan.size
+        better = False
         if held_out and (last or planned.number % section.evaluate_every == 0):
             scored = stage_metrics(state.model, held_out, plan.pack_tokens, reduction=reduction, ranks=state.ranks)
+            reshard(state.model)
+            better = state.selection.note(state.ranks.agree(selection_loss(scored)), planned.number)
             journal.write(held_out_line(planned, scored))
-        if last or planned.number % section.checkpoint_every == 0:
+        last = last or stopped(state, section)
+        kept = better and section.export == "best"
+        if leaving() or last or kept or planned.number % section.checkpoint_every == 0:
             save(state)
         give_back(planned.number)
+
+
+def stopped(state: TrainState, section: TrainSection) -> bool:
+    """Whether the held-out loss has not become better for so many evaluations that the training ends early."""
+    return section.patience is not None and state.selection.since >= section.patience
 
 
 def load_packs(planned: PlannedUpdate, store: UnitStore, reduction: StageReduction, state: TrainState) -> list[Pack]:

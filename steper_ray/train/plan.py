@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from steper_ray.student.grouping import pack_lengths
+from steper_ray.train.order import Order, Traits, batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ class Plan:
     pack_tokens: int
     limit: int | None = None
     """Most updates."""
+    order: Order = Order.SHUFFLED
+    traits: tuple[Traits, ...] = ()
+    """Of every unit, for orders that look at them."""
 
     @property
     def updates_per_epoch(self) -> int:
-        """Updates that show every trained unit once; the last may be smaller."""
+        """Updates that show every trained unit once; some may be smaller than the batch."""
         return math.ceil(len(self.trained) / self.batch)
 
     @property
@@ -64,12 +68,10 @@ class Plan:
     def updates(self, after: int = 0) -> Iterator[PlannedUpdate]:
         """The updates in order, from the one after `after`."""
         for epoch in range(after // max(self.updates_per_epoch, 1), self.epochs):
-            order = list(self.trained)
-            random.Random(f"{self.seed}/{epoch}").shuffle(order)
-            for place in range(self.updates_per_epoch):
-                number = epoch * self.updates_per_epoch + place + 1
+            source = random.Random(f"{self.seed}/{epoch}")
+            first = epoch * self.updates_per_epoch + 1
+            for number, units in enumerate(batches(self.trained, self.traits, self.order, self.batch, source), first):
                 if after < number <= self.size:
-                    units = order[place * self.batch : (place + 1) * self.batch]
                     yield PlannedUpdate(number, epoch, self._packs(units))
 
     def _packs(self, units: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -89,6 +91,8 @@ def make_plan(
     held_out_share: float = 0.0,
     limit: int | None = None,
     usable: Sequence[bool] | None = None,
+    order: Order = Order.SHUFFLED,
+    traits: Sequence[Traits] = (),
 ) -> Plan:
     """Split units into trained, held out and too long, and fix the order of the trained ones.
 
@@ -103,6 +107,8 @@ def make_plan(
         held_out_share: share of the questions held out.
         limit: most updates.
         usable: whether the preset trains a unit at all; None takes all.
+        order: of the units of an epoch.
+        traits: of each unit; not needed for a shuffled order.
     """
     known = [number for number in range(len(lengths)) if usable is None or usable[number]]
     most = pack_tokens if longest is None else min(pack_tokens, longest)
@@ -118,6 +124,8 @@ def make_plan(
         batch=batch,
         pack_tokens=pack_tokens,
         limit=limit,
+        order=order,
+        traits=tuple(traits),
     )
 
 

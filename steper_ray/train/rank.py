@@ -6,21 +6,22 @@ from torch.distributed.device_mesh import init_device_mesh
 from steper_ray.core.loss import PRESETS
 from steper_ray.student.attention import check_isolation
 from steper_ray.student.card import WeightsCard
-from steper_ray.student.model import StudentSetup, build_student, gather_weights
+from steper_ray.student.model import StudentSetup, build_student, gather_weights, reshard
 from steper_ray.student.ranks import Ranks
-from steper_ray.train.checkpoint import latest_checkpoint, load_checkpoint
+from steper_ray.train.checkpoint import CheckpointWriter, load_checkpoint
+from steper_ray.train.checkpoint_folders import checkpoint_folder, latest_checkpoint
 from steper_ray.train.export import export_weights
 from steper_ray.train.job import TrainJob
 from steper_ray.train.journal import Journal
-from steper_ray.train.loop import SaveCheckpoint, train_updates
+from steper_ray.train.loop import Leaving, train_updates
 from steper_ray.train.plan import Plan
 from steper_ray.train.sigma import StageSigmas, default_rate
 from steper_ray.train.state import TrainState, start_state
 from steper_ray.train.store import open_units
 
 
-def run_job(job: TrainJob, ranks: Ranks, save: SaveCheckpoint) -> None:
-    """Train from the last complete checkpoint, or from the start, to the end of the plan; then export.
+def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> None:
+    """Train from the last whole checkpoint, or from the start, to the end of the plan or early stopping; then export.
 
     Needs a process group that holds all ranks; every rank runs this.
     """
@@ -29,14 +30,25 @@ def run_job(job: TrainJob, ranks: Ranks, save: SaveCheckpoint) -> None:
         plan = job.plan(store)
         state = _start(job, plan, ranks)
         journal = Journal(job.folder, writes=ranks.first)
-        if checkpoint := latest_checkpoint(job.folder):
+        if checkpoint := ranks.agree(latest_checkpoint(job.folder)):
             load_checkpoint(checkpoint, state)
         journal.rewind(state.update)
-        train_updates(state, plan, store, job.section, preset.reduction, journal, save)
+        section = job.section
+        writer = CheckpointWriter(job.folder, ranks, section.keep_checkpoints, background=section.async_checkpoints)
+        train_updates(state, plan, store, section, preset.reduction, journal, writer.save, leaving)
+        writer.finish()
+    if section.export == "best":
+        _return_to_best(job, state)
     trained = gather_weights(state.model, ranks)
     if ranks.first:
         export_weights(job.folder, job.model, trained, job.adapter, _card(job, state))
     ranks.wait()
+
+
+def _return_to_best(job: TrainJob, state: TrainState) -> None:
+    best = state.selection.update
+    if best is not None and best != state.update:
+        load_checkpoint(checkpoint_folder(job.folder, best), state)
 
 
 def _start(job: TrainJob, plan: Plan, ranks: Ranks) -> TrainState:
@@ -47,10 +59,13 @@ def _start(job: TrainJob, plan: Plan, ranks: Ranks) -> TrainState:
         compute_dtype=getattr(torch, section.compute_dtype),
         activation_checkpointing=section.activation_checkpointing,
         reshard_after_forward=section.reshard_after_forward,
+        compile=section.compile,
+        cpu_offload=section.cpu_offload,
         seed=job.seed,
     )
     model = build_student(setup, init_device_mesh(ranks.device.type, (ranks.size,)), ranks)
     check_isolation(model, ranks.device)
+    reshard(model)
     rate = section.sigma_learning_rate or default_rate(plan.size)
     sigmas = StageSigmas(rate if PRESETS[section.preset].learned_sigma else None, ranks.device)
     return start_state(model, sigmas, ranks, section.weight_decay)

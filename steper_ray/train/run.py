@@ -1,7 +1,8 @@
 """`steper train`: check everything, tokenise, train on Ray Train's workers, export, say what came out."""
 
+import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 # `memory.give_back`). oneDNN keeps 1,024 compiled kernels with their buffers, and every new length of a pack needs a
 # few dozen; 128 cover one pack. Without these settings a worker grew to 6 GB over 130 updates.
 _ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
+
+RAY_STATE = "ray"
+"""Folder of what Ray Train itself notes in a train folder; checkpoints are found without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,18 @@ def _finished(folder: Path, fingerprint: str) -> TrainResult | None:
 
 
 def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) -> TrainResult:
+    from steper_ray.train.checkpoint_folders import torn_checkpoints
     from steper_ray.train.job import WEIGHTS
     from steper_ray.train.journal import read_journal
     from steper_ray.train.store import open_units
 
     job = _job(config, inputs, folder)
+    for place, fault in torn_checkpoints(folder).items():
+        print(f"warning: {place.name} is left out: {fault}")
     with open_units(job.units) as store:
         plan = job.plan(store)
-        counts = count_samples(plan, [len(stages) for stages in store.stages])
+        sizes = [len(stages) for stages in store.stages]
+    counts = count_samples(plan, sizes)
     assert sum(counts.values()) == inputs.count, "every sample is trained, held out or left out for a reason"
     if not plan.trained:
         shortest = min(plan.lengths)
@@ -92,10 +100,12 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
         )
     run_workers(job, plan)
     lines = list(read_journal(folder))
-    facts = {"updates": plan.size, "preset": config.train.preset, "last": lines[-1], "weights": WEIGHTS}
+    updates = int(lines[-1]["update"])
+    counts = count_samples(replace(plan, limit=updates), sizes)  # early stopping may have left some out
+    facts = {"updates": updates, "preset": config.train.preset, "last": lines[-1], "weights": WEIGHTS}
     counts = {"samples": inputs.count, **counts}
     write_manifest(folder, Manifest("train", fingerprint, counts, facts))
-    result = TrainResult(folder, folder / WEIGHTS, plan.size, counts)
+    result = TrainResult(folder, folder / WEIGHTS, updates, counts)
     _tell(result, lines)
     return result
 
@@ -126,16 +136,15 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     Raises:
         PhaseFailed: a worker says why it cannot go on, or died too often.
     """
-    from ray.train.v2.api.config import CheckpointConfig, FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig
+    from ray.train.v2.api.config import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-    from steper_ray.train.job import CHECKPOINTS
-    from steper_ray.train.registry import forget_lost_checkpoints
     from steper_ray.train.worker import train_worker
 
     section = job.section
-    forget_lost_checkpoints(job.folder)
+    shutil.rmtree(job.folder / RAY_STATE, ignore_errors=True)  # Ray Train would trust it, however broken
     resources = {"CPU": float(section.cpus_per_worker)}
     if section.gpus_per_worker:
         resources["GPU"] = section.gpus_per_worker
@@ -143,16 +152,18 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     trainer = TorchTrainer(
         function,
         train_loop_config={"job": job},
+        # With GPUs also gloo: shards that are offloaded, and checkpoints written in the background, lie in the host.
+        torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if section.gpus_per_worker else "gloo"),
         scaling_config=ScalingConfig(
-            num_workers=section.workers,
+            num_workers=(section.workers_min, section.workers) if section.workers_min else section.workers,
+            elastic_resize_monitor_interval_s=section.resize_s,
             use_gpu=section.gpus_per_worker > 0,
             resources_per_worker=resources,
         ),
         run_config=RunConfig(
-            name=CHECKPOINTS,
+            name=RAY_STATE,
             storage_path=str(job.folder),
             failure_config=FailureConfig(max_failures=section.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=section.keep_checkpoints),
             worker_runtime_env={"env_vars": _ALLOCATOR},
             logging_config=LoggingConfig(log_level="ERROR"),
         ),

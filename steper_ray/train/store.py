@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from steper_ray.core.types import STAGES
 from steper_ray.student.units import STAGE_NUMBER, Segment, Unit
+from steper_ray.train.order import Traits
 
 UNIT_SCHEMA = pa.schema(
     [
@@ -21,6 +22,8 @@ UNIT_SCHEMA = pa.schema(
         ("stages", pa.list_(pa.int8())),
         ("starts", pa.list_(pa.int32())),
         ("stops", pa.list_(pa.int32())),
+        ("steps", pa.int32()),
+        ("passages", pa.int32()),
     ]
 )
 
@@ -36,6 +39,8 @@ def units_table(units: Sequence[Unit]) -> pa.Table:
         "stages": [[STAGE_NUMBER[segment.stage] for segment in row] for row in segments],
         "starts": [[segment.start for segment in row] for row in segments],
         "stops": [[segment.stop for segment in row] for row in segments],
+        "steps": [unit.steps for unit in units],
+        "passages": [unit.passages for unit in units],
     }
     return pa.table(columns, schema=UNIT_SCHEMA)
 
@@ -66,6 +71,8 @@ class UnitStore:
         self.question_ids: list[str] = [questions[row] for row in self._rows]
         self.lengths: list[int] = [lengths[row] for row in self._rows]
         self.stages: list[list[int]] = [stages[row] for row in self._rows]
+        steps, passages = table["steps"].to_pylist(), table["passages"].to_pylist()
+        self.traits = [Traits(tuple(sorted(set(stages[row]))), steps[row], passages[row]) for row in self._rows]
 
     def __len__(self) -> int:
         """Number of units."""
@@ -84,6 +91,8 @@ class UnitStore:
                 Segment(sample_id, STAGES[stage], start, stop)
                 for sample_id, stage, start, stop in zip(*parts, strict=True)
             ),
+            steps=values["steps"].as_py(),
+            passages=values["passages"].as_py(),
         )
 
 

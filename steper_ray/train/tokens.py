@@ -24,7 +24,7 @@ _ROWS_PER_PARTITION = 2000
 
 def tokens_fingerprint(samples_fingerprint: str, samples: Path, model: Path, layout: Layout) -> str:
     """Changes when samples, tokenizer, chat template or layout do."""
-    digest = hashlib.sha256(f"{samples_fingerprint}/{layout}".encode())
+    digest = hashlib.sha256(f"{samples_fingerprint}/{layout}/{','.join(UNIT_SCHEMA.names)}".encode())
     for part in part_files(samples):
         digest.update(f"{part.name}/{part.stat().st_size}".encode())
     for name in _TOKENIZER_FILES:

@@ -23,7 +23,7 @@ from steper_ray.student.model import StudentSetup, build_student, gather_weights
 from steper_ray.student.packing import Pack, idle_pack, make_pack
 from steper_ray.student.ranks import Ranks, current_ranks
 from steper_ray.student.units import Segment, Unit
-from steper_ray.train.checkpoint import save_checkpoint
+from steper_ray.train.checkpoint import CheckpointWriter
 from steper_ray.train.plan import PlannedUpdate
 from steper_ray.train.sigma import StageSigmas
 from steper_ray.train.state import TrainState, start_state
@@ -70,8 +70,8 @@ def packs_of(packs: list[list[Any]], reduction: StageReduction, ranks: Ranks) ->
     return [make_pack(units[mine[0]], reduction) if mine else idle_pack() for mine in numbers]
 
 
-def state_of(folder: Path, ranks: Ranks, adapter: Adapter | None = None) -> TrainState:
-    setup = StudentSetup(folder / "model", adapter, torch.float32)
+def state_of(folder: Path, ranks: Ranks, adapter: Adapter | None = None, **options: Any) -> TrainState:
+    setup = StudentSetup(folder / "model", adapter, torch.float32, **options)
     model = build_student(setup, init_device_mesh("cpu", (ranks.size,)), ranks)
     sigmas = StageSigmas(1e-2, CPU)
     sigmas.load_state_dict({**sigmas.state_dict(), "log_sigma": torch.tensor(LOG_SIGMA)})
@@ -116,7 +116,7 @@ def main(folder: Path, rank: int, size: int) -> None:
     for kind, adapter in (("all", None), ("adapter", ADAPTER)):
         state = state_of(folder, ranks, adapter)
         two_updates(state)
-        save_checkpoint(folder / f"trained-{kind}-{size}", state)
+        CheckpointWriter(folder / f"trained-{kind}-{size}", ranks, keep=2).save(state)
         results[f"trained {kind}"] = gather_weights(state.model, ranks)
         results[f"sigma {kind}"] = state.sigmas.log_sigma
     torch.save(results, folder / f"result-{size}-{rank}.pt")

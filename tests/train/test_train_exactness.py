@@ -1,5 +1,7 @@
-"""One process, two ranks and two ranks with accumulation give the same loss, gradients and training."""
+"""One process, two and three ranks, with and without accumulation, give the same loss, gradients and training."""
 
+import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,20 +17,20 @@ from steper_ray.core.loss import StageReduction, stage_means, total_loss
 from steper_ray.core.types import STAGES
 from steper_ray.errors import PhaseFailed
 from steper_ray.student.adapter import Adapter
-from steper_ray.student.model import gather_weights, load_whole, with_adapter
+from steper_ray.student.metrics import stage_metrics
+from steper_ray.student.model import gather_weights, load_whole, reshard, with_adapter
 from steper_ray.student.ranks import Ranks
-from steper_ray.train.checkpoint import (
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from steper_ray.train.update import take_update
+from steper_ray.train.checkpoint import CheckpointWriter, load_checkpoint
+from steper_ray.train.checkpoint_folders import all_checkpoints, checkpoint_folder, latest_checkpoint
+from steper_ray.train.state import TrainState
+from steper_ray.train.update import accumulate, take_update
 from tests.train.ranks_program import (
     ADAPTER,
     CPU,
     LOG_SIGMA,
     SCENARIOS,
     VOCABULARY,
+    gradients,
     losses_and_gradients,
     packs_of,
     state_of,
@@ -38,6 +40,7 @@ from tests.train.ranks_program import (
 
 PROGRAM = Path(__file__).parent / "ranks_program.py"
 NAMES = [*SCENARIOS, "adapter"]
+SIZES = (2, 3)
 
 
 def write_model(folder: Path, *, tied: bool = True) -> None:
@@ -59,15 +62,17 @@ def write_model(folder: Path, *, tied: bool = True) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a tiny model and the results of two ranks."""
+    """A folder with a tiny model and the results of two and of three ranks."""
     folder = tmp_path_factory.mktemp("exact")
     write_model(folder / "model")
-    ranks = [subprocess.Popen([sys.executable, str(PROGRAM), str(folder), str(rank), "2"]) for rank in range(2)]
-    try:
-        assert [rank.wait(timeout=600) for rank in ranks] == [0, 0]
-    finally:
-        for rank in ranks:
-            rank.kill()
+    for size in SIZES:
+        command = [sys.executable, str(PROGRAM), str(folder)]
+        ranks = [subprocess.Popen([*command, str(rank), str(size)]) for rank in range(size)]
+        try:
+            assert [rank.wait(timeout=600) for rank in ranks] == [0] * size
+        finally:
+            for rank in ranks:
+                rank.kill()
     return folder
 
 
@@ -84,9 +89,11 @@ def one_process(folder: Path, alone: Ranks) -> dict[str, Any]:
     return losses_and_gradients(folder, alone)
 
 
-@pytest.fixture(scope="module", params=[0, 1])
-def two_ranks(folder: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
-    return dict(torch.load(folder / f"result-2-{request.param}.pt", weights_only=True))
+@pytest.fixture(scope="module", params=[(size, rank) for size in SIZES for rank in range(size)], ids=str)
+def one_of_several(folder: Path, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What one rank of two or three found."""
+    size, rank = request.param
+    return dict(torch.load(folder / f"result-{size}-{rank}.pt", weights_only=True))
 
 
 def by_hand(folder: Path, name: str, adapter: Adapter | None = None) -> dict[str, Any]:
@@ -133,19 +140,24 @@ def test_one_process_gives_the_loss_of_the_definition(name: str, folder: Path, o
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_ranks_give_the_loss_of_one(name: str, one_process: dict[str, Any], two_ranks: dict[str, Any]) -> None:
-    assert_same(two_ranks[name], one_process[name])
+def test_several_ranks_give_the_loss_of_one(
+    name: str, one_process: dict[str, Any], one_of_several: dict[str, Any]
+) -> None:
+    assert_same(one_of_several[name], one_process[name])
 
 
 def test_an_absent_stage_has_no_loss(one_process: dict[str, Any]) -> None:
     assert one_process["a stage absent altogether"]["means"][1] == 0
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", ["all", "adapter"])
-def test_a_checkpoint_of_two_ranks_continues_in_one_process(kind: str, folder: Path, alone: Ranks) -> None:
-    saved = torch.load(folder / "result-2-0.pt", weights_only=True)
+def test_a_checkpoint_of_several_ranks_continues_in_one_process(
+    kind: str, size: int, folder: Path, alone: Ranks
+) -> None:
+    saved = torch.load(folder / f"result-{size}-0.pt", weights_only=True)
     state = state_of(folder, alone, ADAPTER if kind == "adapter" else None)
-    place = latest_checkpoint(folder / f"trained-{kind}-2")
+    place = latest_checkpoint(folder / f"trained-{kind}-{size}")
     assert place is not None
     load_checkpoint(place, state)
     assert state.update == 2
@@ -162,17 +174,86 @@ def test_a_checkpoint_of_two_ranks_continues_in_one_process(kind: str, folder: P
     torch.testing.assert_close(state.sigmas.log_sigma, straight.sigmas.log_sigma, rtol=1e-5, atol=1e-6)
 
 
-def test_a_checkpoint_without_its_mark_is_not_found(folder: Path, alone: Ranks, tmp_path: Path) -> None:
-    state = state_of(folder, alone)
-    for update in (9, 10):
+def saved_after(updates: list[int], folder: Path, state: TrainState, **options: Any) -> list[str]:
+    """The names of the checkpoints that are left after saving some, the second of which is the best."""
+    writer = CheckpointWriter(folder, state.ranks, 2, **options)
+    for update in updates:
         state.update = update
-        place = save_checkpoint(tmp_path, state)
-    assert latest_checkpoint(tmp_path) == place
-    (place / "complete").unlink()
-    found = latest_checkpoint(tmp_path)
-    assert found is not None
-    assert found.name == "update-00000009"
-    assert latest_checkpoint(tmp_path / "elsewhere") is None
+        state.selection.note(1.0 if update == updates[1] else 2.0, update)
+        writer.save(state)
+    writer.finish()
+    return [place.name[-2:] for place in all_checkpoints(folder)]
+
+
+def test_the_newest_checkpoints_and_the_best_are_kept(folder: Path, alone: Ranks, tmp_path: Path) -> None:
+    state = state_of(folder, alone)
+    assert saved_after([10, 20, 30, 40, 50], tmp_path, state) == ["20", "40", "50"]
+    assert sorted(place.name[-2:] for place in (tmp_path / "checkpoints").iterdir()) == ["20", "40", "50"]
+
+
+def test_a_checkpoint_written_in_the_background_holds_the_state_of_its_update(
+    folder: Path, alone: Ranks, tmp_path: Path
+) -> None:
+    state = state_of(folder, alone)
+    two_updates(state)
+    before, sigmas = gather_weights(state.model, alone), state.sigmas.log_sigma
+    writer = CheckpointWriter(tmp_path, alone, 2, background=True)
+    writer.save(state)
+    two_updates(state)
+    writer.finish()
+    place = latest_checkpoint(tmp_path)
+    assert place == checkpoint_folder(tmp_path, 2)
+    load_checkpoint(place, state)
+    after = gather_weights(state.model, alone)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.equal(state.sigmas.log_sigma, sigmas)
+    assert state.update == 2
+
+
+def test_a_checkpoint_that_cannot_be_written_names_the_place_and_leaves_the_one_before(
+    folder: Path, alone: Ranks, tmp_path: Path
+) -> None:
+    state = state_of(folder, alone)
+    writer = CheckpointWriter(tmp_path, alone, 2)
+    state.update = 1
+    writer.save(state)
+    state.update = 2
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))  # as on a full disk
+    try:
+        with pytest.raises(PhaseFailed, match=r"update-00000002 could not be written: .*; make room"):
+            writer.save(state)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert latest_checkpoint(tmp_path) == checkpoint_folder(tmp_path, 1)
+
+
+def test_gathered_weights_left_by_an_evaluation_do_not_reach_the_checkpoint(
+    folder: Path, alone: Ranks, tmp_path: Path
+) -> None:
+    state = state_of(folder, alone, reshard_after_forward=False)
+    two_updates(state)
+    before = gather_weights(state.model, alone)
+    stage_metrics(state.model, units_of(SCENARIOS["an idle pass"][1])[0], 100, ranks=alone)
+    reshard(state.model)
+    CheckpointWriter(tmp_path, alone, 2).save(state)
+    load_checkpoint(checkpoint_folder(tmp_path, 2), state)
+    two_updates(state)
+    assert state.update == 4
+    load_checkpoint(checkpoint_folder(tmp_path, 2), state)
+    after = gather_weights(state.model, alone)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="torch.compile needs a C++ compiler")
+@pytest.mark.slow
+def test_compiled_layers_give_the_same_loss_and_gradients(folder: Path, alone: Ranks) -> None:
+    reduction, packs = SCENARIOS["one pack each"]
+    found = []
+    for compiled in (False, True):
+        state = state_of(folder, alone, compile=compiled)
+        done = accumulate(state, packs_of(packs, reduction, alone))
+        found.append({"total": done.total, "means": done.means, "gradients": gradients(state)})
+    assert_same(found[1], found[0])
 
 
 def test_a_broken_loss_stops_before_the_step_and_names_stage_update_and_samples(folder: Path, alone: Ranks) -> None:

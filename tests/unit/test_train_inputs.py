@@ -15,7 +15,6 @@ from steper_ray.errors import ConfigError, InputError, RunFolderError
 from steper_ray.runs import Manifest, write_manifest
 from steper_ray.train.inputs import check_inputs, claim_train_folder
 from steper_ray.train.plan import make_plan
-from steper_ray.train.registry import forget_lost_checkpoints
 from steper_ray.train.run import count_samples
 
 PROVENANCE = {"model": "m", "prompt_version": "1", "fingerprint": "f"}
@@ -129,21 +128,15 @@ def test_the_counts_of_a_plan_add_up_to_all_samples() -> None:
     assert counts["trained"] in (2, 3, 4)
 
 
-@pytest.mark.parametrize("content", ['{"checkpoint_results": [{"checkpoint_dir_name": "gone"}]}', '{"half', "[]"])
-def test_a_list_of_checkpoints_that_ray_could_not_start_with_is_removed(tmp_path: Path, content: str) -> None:
-    place = tmp_path / "checkpoints"
-    place.mkdir()
-    listed = place / "checkpoint_manager_snapshot.json"
-    forget_lost_checkpoints(tmp_path)
-    listed.write_text(content)
-    forget_lost_checkpoints(tmp_path)
-    assert not listed.exists()
-
-
-def test_a_sound_list_of_checkpoints_is_kept(tmp_path: Path) -> None:
-    place = tmp_path / "checkpoints"
-    (place / "update-00000004").mkdir(parents=True)
-    listed = place / "checkpoint_manager_snapshot.json"
-    listed.write_text('{"checkpoint_results": [{"checkpoint_dir_name": "update-00000004"}]}')
-    forget_lost_checkpoints(tmp_path)
-    assert listed.exists()
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["train.workers=2", "train.workers_min=3"], r"train\.workers_min=3 exceeds train\.workers=2"),
+        (["train.cpu_offload=true"], r"train\.cpu_offload=true needs GPUs"),
+        (["train.patience=2", "train.held_out_share=0"], r"train\.patience goes by the held-out loss"),
+        (["train.export=best", "train.held_out_share=0"], r"train\.export goes by the held-out loss"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_refused(settings: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load_config(None, settings)

@@ -1,10 +1,13 @@
 """The plan: every unit once per epoch, whatever the number of ranks; held out by question."""
 
+import math
+import random
 from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from steper_ray.train.order import Order, Traits, batches
 from steper_ray.train.plan import Plan, PlannedUpdate, held_out_questions, make_plan
 
 CALM = settings(deadline=None)
@@ -108,3 +111,54 @@ def test_a_model_of_short_context_drops_what_a_pack_could_hold() -> None:
 def test_units_the_preset_does_not_train_are_in_no_list() -> None:
     plan = plan_of([10, 10, 10], usable=[True, False, True], held_out_share=0)
     assert (plan.trained, plan.held_out, plan.too_long) == ((0, 2), (), ())
+
+
+KINDS = [(2,), (0, 2), (0, 1, 2)]
+traits_of_units = st.lists(
+    st.builds(Traits, st.sampled_from(KINDS), st.integers(1, 5), st.integers(0, 20)), min_size=1, max_size=60
+)
+
+
+@CALM
+@given(traits_of_units, st.sampled_from(Order), st.integers(1, 9), st.integers(0, 3))
+def test_every_order_is_a_permutation_cut_into_batches(
+    traits: list[Traits], order: Order, batch: int, seed: int
+) -> None:
+    found = batches(range(len(traits)), traits, order, batch, random.Random(seed))
+    assert sorted(unit for units in found for unit in units) == list(range(len(traits)))
+    assert len(found) == math.ceil(len(traits) / batch)
+    assert all(0 < len(units) <= batch for units in found)
+
+
+@CALM
+@given(traits_of_units, st.integers(1, 9), st.integers(0, 3))
+def test_balance_brings_a_stage_that_enough_units_have_into_each_update(
+    traits: list[Traits], batch: int, seed: int
+) -> None:
+    found = batches(range(len(traits)), traits, Order.BALANCED, batch, random.Random(seed))
+    for stage in range(3):
+        if sum(stage in unit.stages for unit in traits) >= len(found):
+            assert all(any(stage in traits[unit].stages for unit in units) for units in found)
+
+
+def test_balance_of_single_samples_deals_each_stage_evenly() -> None:
+    traits = [Traits((0,))] * 4 + [Traits((1,))] * 8 + [Traits((2,))] * 4
+    for units in batches(range(16), traits, Order.BALANCED, 4, random.Random(0)):
+        assert sorted(traits[unit].stages[0] for unit in units) == [0, 1, 1, 2]
+
+
+def test_the_curriculum_begins_with_short_chains_and_few_passages() -> None:
+    traits = [Traits((2,), steps, passages) for steps, passages in [(3, 4), (1, 9), (2, 8), (1, 2), (2, 3)]]
+    assert batches(range(5), traits, Order.CURRICULUM, 2, random.Random(0)) == [[3, 1], [4, 2], [0]]
+    alike = [Traits((2,), 1, 1)] * 30
+    first, second = (batches(range(30), alike, Order.CURRICULUM, 30, random.Random(seed)) for seed in (0, 1))
+    assert first != second
+
+
+def test_the_plan_keeps_its_order_for_every_epoch_and_resumes_in_it() -> None:
+    traits = [Traits((2,), 1 + number % 3, 0) for number in range(30)]
+    plan = plan_of([10] * 30, order=Order.CURRICULUM, traits=traits, held_out_share=0, batch=10)
+    for update in plan.updates():
+        steps = {traits[unit].steps for pack in update.packs for unit in pack}
+        assert steps == {(update.number - 1) % 3 + 1}
+    assert list(plan.updates(after=4)) == list(plan.updates())[4:]

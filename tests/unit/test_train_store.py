@@ -8,12 +8,13 @@ import pytest
 from steper_ray.core.types import Stage
 from steper_ray.student.units import Segment, Unit
 from steper_ray.train.journal import METRICS_FILE, Journal, read_journal
+from steper_ray.train.order import Traits
 from steper_ray.train.store import open_units, units_table, write_units
 
 
 def unit(name: str, length: int) -> Unit:
     segments = (Segment(f"{name}#1", Stage.INITIALIZATION, 1, 2), Segment(f"{name}#2", Stage.AGGREGATION, 2, length))
-    return Unit(name, f"question of {name}", np.arange(length, dtype=np.int32), segments)
+    return Unit(name, f"question of {name}", np.arange(length, dtype=np.int32), segments, steps=2, passages=length)
 
 
 def test_units_come_back_by_number_in_the_order_of_their_ids(tmp_path: Path) -> None:
@@ -27,6 +28,8 @@ def test_units_come_back_by_number_in_the_order_of_their_ids(tmp_path: Path) -> 
         assert store.question_ids[2] == "question of c"
         assert store[2].token_ids.tolist() == [0, 1, 2, 3, 4]
         assert store[2].segments == unit("c", 5).segments
+        assert (store[2].steps, store[2].passages) == (2, 5)
+        assert store.traits == [Traits((0, 2), 2, passages) for passages in (3, 4, 5)]
 
 
 def test_a_file_that_could_not_be_finished_does_not_appear(tmp_path: Path) -> None:

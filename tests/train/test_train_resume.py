@@ -1,0 +1,165 @@
+"""Trainings that are killed and continued, by as many workers as before or by others, do the same as a calm one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from steper_ray.train.checkpoint_folders import all_checkpoints
+from steper_ray.train.journal import read_journal
+from tests.train.tiny import settings_of, write_inputs
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+PATIENCE_S = 300.0
+UPDATES = 36
+SETTINGS = ("train.epochs=4", "train.evaluate_every=6", "ray.object_store_gib=0.1")
+PROGRAM = "import sys; from steper_ray.cli import main; sys.exit(main(['train', *sys.argv[1:]]))"
+RESULTS = ("total", "L_init", "L_exp", "L_agg", "sigma_init", "sigma_exp", "sigma_agg", "grad_norm")
+
+
+@contextmanager
+def training(inputs: Path, folder: Path, *changes: str) -> "Iterator[subprocess.Popen[str]]":
+    """A training in a process of its own with its own Ray, ended with all its processes when the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *settings_of(inputs, folder, *SETTINGS, *changes)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "RAY_worker_niceness": "0"},
+    )
+    try:
+        yield process
+    finally:
+        for left in _family(process.pid):
+            left.kill()
+        process.kill()
+        process.wait()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def finish(inputs: Path, folder: Path, *changes: str) -> list[dict[str, Any]]:
+    """Train to the end; the journal's lines less the speed."""
+    with training(inputs, folder, *changes) as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, out
+    return lines_of(folder)
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    return [{k: v for k, v in line.items() if k != "tokens_per_s"} for line in read_journal(folder / "train")]
+
+
+def wait_for_update(folder: Path, update: int) -> None:
+    patience = time.monotonic() + PATIENCE_S
+    while max((line["update"] for line in read_journal(folder / "train")), default=0) < update:
+        assert time.monotonic() < patience, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_inputs(tmp_path_factory.mktemp("inputs"))
+
+
+@pytest.fixture(scope="module")
+def calm(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The journal of a training by two workers that nobody disturbed."""
+    lines = finish(inputs, tmp_path_factory.mktemp("calm"))
+    assert [line["update"] for line in lines if "total" in line] == list(range(1, UPDATES + 1))
+    return lines
+
+
+def test_after_a_worker_is_killed_the_same_workers_repeat_the_losses_to_the_last_bit(
+    inputs: Path, calm: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with training(inputs, tmp_path) as process:
+        wait_for_update(tmp_path, 14)
+        workers = [child for child in _family(process.pid) if "RayTrainWorker" in child.name()]
+        workers[-1].kill()
+        out, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, out
+    assert len(workers) == 2
+    assert lines_of(tmp_path) == calm
+
+
+@pytest.mark.parametrize("workers", [2, 1, 3])
+def test_after_the_driver_is_killed_the_same_command_continues_with_any_number_of_workers(
+    inputs: Path, calm: list[dict[str, Any]], tmp_path: Path, workers: int
+) -> None:
+    with training(inputs, tmp_path) as process:
+        wait_for_update(tmp_path, 14)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    reached = int(all_checkpoints(tmp_path / "train")[-1].name[-8:])
+    assert 12 <= reached < UPDATES
+    found = finish(inputs, tmp_path, f"train.workers={workers}")
+    if workers == 2:
+        assert found == calm
+        return
+    assert [line["update"] for line in found] == [line["update"] for line in calm]
+    for line, expected in zip(found, calm, strict=True):
+        if "held_out" in line:
+            assert line["held_out"] == pytest.approx(expected["held_out"], rel=1e-3)
+            continue
+        # The same packs in the same order.
+        assert (line["tokens"], line["target_tokens"]) == (expected["tokens"], expected["target_tokens"])
+        for name in RESULTS:
+            assert line[name] == pytest.approx(expected[name], rel=1e-3), (line["update"], name)
+
+
+def test_a_torn_checkpoint_is_told_and_the_one_before_is_continued(
+    inputs: Path, calm: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    with training(inputs, tmp_path) as process:
+        wait_for_update(tmp_path, 14)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    torn = all_checkpoints(tmp_path / "train")[-1]
+    shard = next(torn.glob("*.distcp"))
+    shard.write_bytes(shard.read_bytes()[:100])
+    with training(inputs, tmp_path) as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, out
+    assert f"warning: {torn.name} is left out: its file '{shard.name}' has 100 bytes instead of" in out
+    assert lines_of(tmp_path) == calm
+
+
+def test_a_training_whose_held_out_loss_rises_ends_early_and_exports_the_best(inputs: Path, tmp_path: Path) -> None:
+    settings = ("train.patience=2", "train.export=best", "train.learning_rate=3e-2", "train.epochs=40")
+    with training(inputs, tmp_path, *settings) as process:
+        out, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, out
+    scored = [(line["update"], line["held_out"]["selection"]) for line in lines_of(tmp_path) if "held_out" in line]
+    best = min(scored, key=lambda pair: pair[1])
+    assert scored.index(best) == len(scored) - 3
+    assert lines_of(tmp_path)[-1]["update"] < 40 * 9
+    assert int(all_checkpoints(tmp_path / "train")[0].name[-8:]) == best[0]
+    assert_weights_are_those_of(tmp_path / "train", all_checkpoints(tmp_path / "train")[0])
+
+
+def assert_weights_are_those_of(folder: Path, checkpoint: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+    from torch.distributed.checkpoint.format_utils import dcp_to_torch_save
+
+    whole = folder / "whole.pt"
+    dcp_to_torch_save(checkpoint, whole)
+    saved = torch.load(whole, weights_only=False)["model"]
+    exported = load_file(folder / "weights" / "model.safetensors")
+    for name, weight in exported.items():
+        assert torch.equal(weight, saved[name].to(torch.bfloat16)), name
