@@ -46,7 +46,7 @@ def train_updates(
         rate = learning_rate(planned.number, plan.size, section.learning_rate, section.warmup)
         result = take_update(state, packs, rate=rate, clip=section.clip)
         state.update = planned.number
-        journal.write(update_line(planned, result, rate, time.monotonic() - started))
+        journal.write(update_line(planned, result, rate, time.monotonic() - started, state.ranks.size))
         last = planned.number == plan.size
         better = False
         if held_out and (last or planned.number % section.evaluate_every == 0):
@@ -72,7 +72,9 @@ def load_packs(planned: PlannedUpdate, store: UnitStore, reduction: StageReducti
     return [make_pack([store[number] for number in group], reduction) if group else idle_pack() for group in groups]
 
 
-def update_line(planned: PlannedUpdate, result: UpdateResult, rate: float, seconds: float) -> dict[str, Any]:
+def update_line(
+    planned: PlannedUpdate, result: UpdateResult, rate: float, seconds: float, workers: int
+) -> dict[str, Any]:
     """The journal's line of an update; a loss is null where its stage was absent."""
     return {
         "update": planned.number,
@@ -85,6 +87,7 @@ def update_line(planned: PlannedUpdate, result: UpdateResult, rate: float, secon
         "tokens": result.tokens,
         "target_tokens": result.target_tokens,
         "tokens_per_s": result.tokens / seconds,
+        "workers": workers,
     }
 
 

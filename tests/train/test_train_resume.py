@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,16 @@ def lines_of(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "tokens_per_s"} for line in read_journal(folder / "train")]
 
 
-def wait_for_update(folder: Path, update: int) -> None:
+def wait_for(folder: Path, seen: Callable[[dict[str, Any]], bool]) -> None:
+    """Return when the last line of an update is as wanted."""
     patience = time.monotonic() + PATIENCE_S
-    while max((line["update"] for line in read_journal(folder / "train")), default=0) < update:
+    while not any(seen(line) for line in [line for line in read_journal(folder / "train") if "total" in line][-1:]):
         assert time.monotonic() < patience, "waited in vain"
         time.sleep(0.02)
+
+
+def wait_for_update(folder: Path, update: int) -> None:
+    wait_for(folder, lambda line: line["update"] >= update)
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,28 @@ def test_after_the_driver_is_killed_the_same_command_continues_with_any_number_o
         assert (line["tokens"], line["target_tokens"]) == (expected["tokens"], expected["target_tokens"])
         for name in RESULTS:
             assert line[name] == pytest.approx(expected[name], rel=1e-3), (line["update"], name)
+
+
+def test_an_elastic_training_goes_on_with_fewer_workers_and_takes_in_new_ones(inputs: Path, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 2**27})
+    settings = ("train.epochs=60", "train.workers_min=1", "train.resize_s=1", f"ray.address={cluster.address}")
+    try:
+        _, doomed = (cluster.add_node(num_cpus=1, object_store_memory=2**27) for _ in range(2))
+        with training(inputs, tmp_path, *settings) as process:
+            wait_for(tmp_path, lambda line: line["workers"] == 2 and line["update"] > 10)
+            cluster.remove_node(doomed, allow_graceful=False)
+            wait_for(tmp_path, lambda line: line["workers"] == 1)
+            cluster.add_node(num_cpus=1, object_store_memory=2**27)
+            alone = lines_of(tmp_path)[-1]["update"]
+            wait_for(tmp_path, lambda line: line["workers"] == 2 and line["update"] > alone)
+            out, _ = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, out
+    finally:
+        cluster.shutdown()
+    updates = [line for line in lines_of(tmp_path) if "total" in line]
+    assert [line["update"] for line in updates] == list(range(1, 60 * 9 + 1))
 
 
 def test_a_torn_checkpoint_is_told_and_the_one_before_is_continued(
