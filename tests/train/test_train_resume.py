@@ -149,6 +149,42 @@ def test_an_elastic_training_goes_on_with_fewer_workers_and_takes_in_new_ones(in
     assert [line["update"] for line in updates] == list(range(1, 60 * 9 + 1))
 
 
+def test_a_node_that_will_be_taken_away_brings_a_checkpoint_at_once(inputs: Path, tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 2**27})
+    settings = (
+        "train.epochs=60",
+        "train.workers_min=1",
+        "train.checkpoint_every=1000",
+        f"ray.address={cluster.address}",
+    )
+    try:
+        _, doomed = (cluster.add_node(num_cpus=1, object_store_memory=2**27) for _ in range(2))
+        with training(inputs, tmp_path, *settings) as process:
+            wait_for_update(tmp_path, 5)
+            drain = [Path(sys.executable).with_name("ray"), "drain-node", "--address", cluster.address]
+            drain += [
+                "--node-id",
+                doomed.node_id,
+                "--reason",
+                "DRAIN_NODE_REASON_PREEMPTION",
+                "--reason-message",
+                "spot",
+            ]
+            subprocess.run([*drain, "--deadline-remaining-seconds", "15"], check=True)
+            wait_for(tmp_path, lambda _: bool(all_checkpoints(tmp_path / "train")))
+            kept = int(all_checkpoints(tmp_path / "train")[0].name[-8:])
+            cluster.remove_node(doomed, allow_graceful=False)
+            out, _ = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, out
+    finally:
+        cluster.shutdown()
+    updates = [line for line in lines_of(tmp_path) if "total" in line]
+    assert [line["update"] for line in updates] == list(range(1, 60 * 9 + 1))
+    assert updates[kept - 1]["workers"] == 2
+
+
 def test_a_torn_checkpoint_is_told_and_the_one_before_is_continued(
     inputs: Path, calm: list[dict[str, Any]], tmp_path: Path
 ) -> None:
