@@ -1,8 +1,8 @@
 """Floating-point operations of training, counted from what must be computed: real tokens, real unit lengths.
 
-A matrix product of m × k by k × n counts 2·m·k·n. The backward pass computes two such products for each of the forward
-pass, one for the input's gradient and one for the weight's. Norms, rotations, softmax and the optimizer are left out, and
-so is what activation checkpointing computes again.
+A matrix product of m × k by k × n counts 2·m·k·n. The backward pass computes two such products for each of the
+forward pass, one for the input's gradient and one for the weight's. Norms, rotations, softmax and the optimizer are
+left out, and so is what activation checkpointing computes again.
 """
 
 from collections.abc import Sequence
@@ -49,5 +49,5 @@ def update_flops(size: ModelSize, unit_lengths: Sequence[int], target_tokens: in
 
 
 def _attention(layers: int, hidden: int, unit_lengths: Sequence[int]) -> float:
-    """Forward pass alone: scores and weighted values, 2·hidden each per pair of tokens; half of the pairs are causal."""
+    """Forward pass alone: scores and weighted values, 2·hidden each per pair of tokens; half the pairs are causal."""
     return 4.0 * layers * hidden * sum(length * length for length in unit_lengths) / 2
