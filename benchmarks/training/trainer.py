@@ -1,4 +1,4 @@
-"""Hugging Face `Trainer` and TRL's `SFTTrainer` over padded rows: fp32 weights, bf16 autocast, no logs, no checkpoints."""
+"""Hugging Face `Trainer` and TRL's `SFTTrainer` over padded rows: fp32 weights, bf16 autocast; no logs, no files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """`steper_ray`'s update on packs of synthetic trajectories: a plain process, or a rank under `torchrun`."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +27,8 @@ SIGMA_RATE = 1e-2
 def ours(settings: Settings, folder: Path) -> Measured:
     """Take all updates; tokens and targets are those of all ranks."""
     ranks = meet(settings, folder)
+    # Every process has made a folder of its own unless one was named; the first rank's holds the weights.
+    settings = replace(settings, folder=ranks.gather(settings.folder)[0])
     if ranks.first:
         ensure_weights(settings, ranks.device)
     ranks.wait()
