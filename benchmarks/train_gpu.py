@@ -32,7 +32,7 @@ from steper_ray.student.flops import flops_of, update_flops
 
 CONTENDERS = ("ours", "trainer", "trl")
 TIMEOUT_S = 3600
-ENVIRONMENT = {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True", "HF_HUB_OFFLINE": "1"}
+ENVIRONMENT = {"PYTORCH_ALLOC_CONF": "expandable_segments:True", "HF_HUB_OFFLINE": "1"}
 """Of every contender."""
 GOALS = {False: 0.40, True: 0.50}
 """MFU of the 1B shape at 8k-token packs on an H200, eager and compiled."""
@@ -99,6 +99,7 @@ def _run_all(
 
 def _as_rank(settings: Settings, work: Path, *, write: bool) -> None:
     """Ours in this process, one of several; the first tells what came out."""
+    os.environ.update(ENVIRONMENT)
     import torch.distributed as dist
 
     from benchmarks.training_gpu.ours import ours
