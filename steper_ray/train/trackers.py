@@ -108,7 +108,7 @@ def open_trackers(folder: Path, names: Sequence[str], after: int, *, writes: boo
 
 
 def values_of(line: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a line of the journal by name: `train/L_init`, `held_out/accuracy_agg`; what is null is left out."""
+    """The numbers of a line of the journal by name (`train/L_init`, `held_out/accuracy_agg`), without what is null."""
     held_out = line.get("held_out")
     prefix, values = ("train", line) if held_out is None else ("held_out", held_out)
     return {
@@ -122,6 +122,12 @@ def tracker_warnings(folder: Path) -> dict[str, str]:
     """What went wrong with the trackers of a train folder, by tracker; read by the driver's progress line."""
     found = sorted((folder / TRACKERS_FOLDER).glob("*.warning"))
     return {path.stem: path.read_text(encoding="utf-8") for path in found}
+
+
+def forget_warnings(folder: Path) -> None:
+    """Remove what an earlier execution had to say."""
+    for path in (folder / TRACKERS_FOLDER).glob("*.warning"):
+        path.unlink(missing_ok=True)
 
 
 class _Feed:
