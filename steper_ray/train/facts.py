@@ -106,7 +106,8 @@ def _shapes(folder: Path) -> dict[str, list[int]]:
 
 def _configuration(folder: Path) -> dict[str, Any]:
     values: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return values
+    # Models that also see pictures keep the decoder's sizes in a part of their own.
+    return {**values, **values.get("text_config", {})}
 
 
 def _number(values: Mapping[str, Any], folder: Path, *names: str) -> int:
