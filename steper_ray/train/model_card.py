@@ -49,8 +49,8 @@ def _front_matter(base: Path, licence: dict[str, str]) -> str:
 
 def _opening(base: Path) -> str:
     return (
-        "A student that answers multi-hop questions over several rounds of retrieval: each turn shows it passages, and it "
-        "writes one line of reasoning, until it writes the answer. Trained from "
+        "A student that answers multi-hop questions over several rounds of retrieval: each turn shows it passages, and "
+        "it writes one line of reasoning, until it writes the answer. Trained from "
         f"`{base.name}` by step-wise distillation (StepER, EMNLP 2025) with steper_ray {__version__}. bf16 weights."
     )
 
@@ -62,8 +62,8 @@ def _use(card: WeightsCard) -> str:
         "steper serve    student.model=THIS_FOLDER index.folder=INDEX_FOLDER     # POST /v1/answer\n"
         "steper evaluate student.model=THIS_FOLDER evaluate.questions=QUESTIONS\n"
         "```\n\n"
-        "`steper.json` holds the loop of its training, and both commands take it from there; the student is not meant for "
-        f"other prompts (prompt version {card.prompt_version}):\n\n```yaml\n{loop}```"
+        "`steper.json` holds the loop of its training, and both commands take it from there; the student is not meant "
+        f"for other prompts (prompt version {card.prompt_version}):\n\n```yaml\n{loop}```"
     )
 
 
