@@ -1,5 +1,6 @@
 """The live line of a training on the driver, fed from the journal that the first rank writes."""
 
+import sys
 import threading
 import time
 from collections import deque
@@ -14,12 +15,16 @@ from steper_ray.train.journal import JournalTail
 from steper_ray.train.trackers import forget_warnings, tracker_warnings
 
 _POLL_S = 0.5
+_LOG_EVERY_S = 30.0
 _WINDOW = 50
 """Updates that the time left is judged by."""
 
 
 class TrainProgress:
-    """A bar over updates, the picture of the curves, and what trackers complain of; a context manager."""
+    """A bar over updates, or a line every half minute where no terminal looks on; a context manager.
+
+    It also keeps the picture of the curves fresh and tells what trackers complain of.
+    """
 
     def __init__(self, folder: Path, updates: int) -> None:
         """Watch the journal of a train folder."""
@@ -35,7 +40,9 @@ class TrainProgress:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[figures]}"),
+            disable=not sys.stdout.isatty(),
         )
+        self._last_told = time.monotonic()
         self._task = self._progress.add_task("train", total=updates, left="", figures="workers are starting")
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="train-progress", daemon=True)
@@ -60,6 +67,7 @@ class TrainProgress:
     def _watch(self) -> None:
         while not self._ended.wait(_POLL_S):
             self._show()
+            self._log()
             self._warn()
             self._curves.refresh()
 
@@ -72,6 +80,14 @@ class TrainProgress:
             self._pace.note(last["update"], time.monotonic())
         left = time_left(self._pace.seconds_left(self._updates))
         self._progress.update(self._task, completed=last["update"], left=left, figures=figures(last))
+
+    def _log(self) -> None:
+        now = time.monotonic()
+        if self._progress.disable and now - self._last_told >= _LOG_EVERY_S:
+            self._last_told = now
+            task = self._progress.tasks[0]
+            parts = (f"{task.completed:.0f} of {self._updates}", task.fields["left"], task.fields["figures"])
+            print(f"train: {' · '.join(filter(None, parts))}", flush=True)
 
     def _warn(self) -> None:
         for text in tracker_warnings(self._folder).values():

@@ -28,7 +28,6 @@ class Tensorboard:
         self._writer = import_module("tensorboardX").SummaryWriter(
             str(run.folder / EVENTS_FOLDER),
             purge_step=run.after + 1,
-            flush_secs=15,
             # Two files begun within a second would otherwise share a name.
             filename_suffix=f".{os.getpid()}.{uuid.uuid4().hex[:6]}",
         )
@@ -37,6 +36,8 @@ class Tensorboard:
         """Add points."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, update)
+        # A killed worker loses what is not on disk, and updates before the last checkpoint are not made again.
+        self._writer.flush()
 
     def close(self, *, failed: bool) -> None:  # noqa: ARG002
         """Write what is buffered."""

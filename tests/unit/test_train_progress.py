@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from steper_ray.train import progress as progress_module
 from steper_ray.train.curves import CURVES_FILE, Curves
 from steper_ray.train.journal import Journal
 from steper_ray.train.progress import Pace, TrainProgress, figures, time_left
@@ -54,6 +55,17 @@ def test_the_line_ends_with_the_last_update_and_leaves_a_picture(tmp_path: Path)
         journal.write({"update": 3, "epoch": 0, "held_out": {"L_init": 0.4, "accuracy_init": 0.9, "selection": 0.4}})
     assert progress._progress.tasks[0].completed == 3
     assert (tmp_path / CURVES_FILE).stat().st_size > 10_000
+
+
+def test_where_no_terminal_looks_on_a_line_is_printed_now_and_then(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "_LOG_EVERY_S", 0.0)
+    progress = TrainProgress(tmp_path, 30)
+    Journal(tmp_path).write(line(7))
+    progress._show()
+    progress._log()
+    assert capsys.readouterr().out.startswith("train: 7 of 30 · loss 0.125 · L 0.50")
 
 
 def test_a_complaint_of_a_tracker_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
