@@ -24,12 +24,17 @@ _PHASES = {
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
     "generate": ("steper_ray.generate.run", "generate"),
-    "dry_run": ("steper_ray.generate.dry_run", "dry_run"),
+    "generate --dry-run": ("steper_ray.generate.dry_run", "dry_run"),
     "samples": ("steper_ray.generate.samples", "samples"),
     "train": ("steper_ray.train.run", "train"),
+    "train --dry-run": ("steper_ray.train.dry_run", "dry_run"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
     "report": ("steper_ray.report.run", "report"),
+}
+_DRY_RUNS = {
+    "generate": "20 questions, then what the rest would take",
+    "train": "samples, tokens, updates and memory; trains nothing",
 }
 
 
@@ -102,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
         if phase in ("generate", "evaluate"):
             command.add_argument("--limit", type=int, metavar="N", help=f"same as {phase}.limit=N")
             command.add_argument("--sample", type=int, metavar="SEED", help=f"same as {phase}.sample=SEED")
-        if phase == "generate":
-            command.add_argument("--dry-run", action="store_true", help="20 questions, then what the rest would take")
+        if phase in _DRY_RUNS:
+            command.add_argument("--dry-run", action="store_true", help=_DRY_RUNS[phase])
         command.set_defaults(
             run=lambda options, phase=phase: run_phase(
-                "dry_run" if getattr(options, "dry_run", False) else phase,
+                f"{phase} --dry-run" if getattr(options, "dry_run", False) else phase,
                 [*options.settings, *_flags(options, phase)],
             )
         )

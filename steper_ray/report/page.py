@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steper_ray.report.history import History
-from steper_ray.report.words import STAGE_NAMES, is_learned, judge
+from steper_ray.curves.history import STAGE_NAMES, History
+from steper_ray.report.words import is_learned, judge
 
 
 def page(history: History, sentences: Sequence[str], scores: Mapping[str, Any] | None, pictures: Sequence[str]) -> str:

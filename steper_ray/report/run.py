@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
-from steper_ray.report.history import History, read_history
+from steper_ray.curves.history import History, read_history
 from steper_ray.report.page import page
 from steper_ray.report.words import counted, judge, verdict
 from steper_ray.runs import Manifest, open_folder, write_manifest, write_text

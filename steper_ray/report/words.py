@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping
 
-from steper_ray.core.types import STAGE_TERMS
+from steper_ray.curves.history import STAGE_NAMES, History
 from steper_ray.report.convergence import FEWEST_UPDATES, Convergence, convergence
-from steper_ray.report.history import History
-
-STAGE_NAMES: dict[str, str] = {term: stage.value.removeprefix("reasoning_") for stage, term in STAGE_TERMS.items()}
-"""`init` → `initialization` …"""
 
 _EQUAL = 0.01
 

@@ -22,7 +22,7 @@ class ModelSize:
     """Heads × head size of the attention."""
 
 
-def flops_of(parameters: int, layers: int, hidden: int, unit_lengths: Sequence[int]) -> float:
+def flops_of(parameters: float, layers: int, hidden: int, unit_lengths: Sequence[int]) -> float:
     """Forward and backward of training all weights, in the usual count: 6 per parameter and token, plus attention.
 
     Args:

@@ -10,16 +10,25 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from steper_ray.core.chat import ChatFormat
+from steper_ray.runs import write_text
 from steper_ray.student.adapter import Adapter
 from steper_ray.student.card import WeightsCard, write_card
 from steper_ray.student.model import with_adapter
+from steper_ray.train.curves import CURVES_FILE, draw_curves
 from steper_ray.train.job import WEIGHTS
+from steper_ray.train.model_card import CARD_PAGE, model_card
 
 ADAPTER = "adapter"
 
 
 def export_weights(
-    folder: Path, base: Path, trained: Mapping[str, Tensor], adapter: Adapter | None, card: WeightsCard
+    folder: Path,
+    base: Path,
+    trained: Mapping[str, Tensor],
+    adapter: Adapter | None,
+    card: WeightsCard,
+    *,
+    update: int | None = None,
 ) -> Path:
     """Write `<folder>/weights`, replacing what an earlier export left; it appears only when it is whole.
 
@@ -29,6 +38,7 @@ def export_weights(
         trained: the trained weights by name (`student.model.gather_weights`).
         adapter: with LoRA: the merged weights are written, and the adapter in PEFT's format under `adapter/`.
         card: what the weights say about themselves.
+        update: the update whose weights these are, for the model card; None means the last.
     """
     target, temporary = folder / WEIGHTS, folder / f".{WEIGHTS}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -46,9 +56,20 @@ def export_weights(
     _stop_at(model, form.end_of_turn_id)
     model.save_pretrained(temporary)
     write_card(temporary, card)
+    picture = _draw(folder, temporary)
+    write_text(temporary / CARD_PAGE, model_card(folder, base, card, update=update, picture=picture))
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     return target
+
+
+def _draw(folder: Path, target: Path) -> str:
+    """Put the curves beside the weights; returns the picture's name, or nothing if there was nothing to draw."""
+    try:
+        draw_curves(folder, target / CURVES_FILE)
+    except Exception:  # a picture is no reason to lose the weights
+        return ""
+    return CURVES_FILE
 
 
 def _fill(model: nn.Module, trained: Mapping[str, Tensor]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from steper_ray.backends.model_folder import check_model_folder, model_identity
 from steper_ray.config import Config
 from steper_ray.core.loss import PRESETS
-from steper_ray.core.types import Layout, LoopSettings, Target
+from steper_ray.core.types import Layout, LoopSettings, Stage, Target
 from steper_ray.data.schemas import SAMPLES, read_rows
 from steper_ray.drive.cluster import cluster_address
 from steper_ray.errors import ConfigError, EnvironmentFault, InputError, RunFolderError
@@ -93,6 +93,21 @@ def check_inputs(config: Config) -> TrainInputs:
     made = json.dumps([manifest.fingerprint, manifest.facts.get("rules"), manifest.facts["loop"]], sort_keys=True)
     fingerprint = _digest(made.encode())
     return TrainInputs(model, samples, fingerprint, loop, prompt_version, stages, _context_tokens(model))
+
+
+def absent_stages(preset: str, counts: Mapping[str, int]) -> list[Stage]:
+    """Stages that a preset trains and of which there is no sample; `counts` is by the stage's value."""
+    return [stage for stage in PRESETS[preset].stages if not counts.get(stage.value)]
+
+
+def warn_absent_stages(config: Config, inputs: TrainInputs) -> None:
+    """Print one line when a stage of the preset is absent from all samples; it is trained without it."""
+    if absent := absent_stages(config.train.preset, inputs.stages):
+        names = " and ".join(stage.value for stage in absent)
+        print(
+            f"warning: {inputs.samples} holds no sample of {names}; training goes on without, and its σ does not move. "
+            "Trajectories of one step have an aggregation sample only, those of two steps no expansion"
+        )
 
 
 def check_chat(inputs: TrainInputs) -> None:

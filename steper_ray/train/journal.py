@@ -3,9 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from steper_ray.errors import PhaseFailed
 from steper_ray.runs import write_text
+
+if TYPE_CHECKING:
+    from steper_ray.train.trackers import Trackers
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -13,22 +17,58 @@ METRICS_FILE = "metrics.jsonl"
 class Journal:
     """Appends lines; each is whole before the next begins."""
 
-    def __init__(self, folder: Path, *, writes: bool = True) -> None:
-        """Write into a folder, or do nothing on ranks that do not write."""
+    def __init__(self, folder: Path, *, writes: bool = True, trackers: "Trackers | None" = None) -> None:
+        """Write into a folder and pass on to trackers, or do nothing on ranks that do not write."""
         self._path = folder / METRICS_FILE
         self._writes = writes
+        self._trackers = trackers
 
     def write(self, line: Mapping[str, Any]) -> None:
-        """Append one line."""
-        if self._writes:
+        """Append one line.
+
+        Raises:
+            PhaseFailed: the disk takes no more, or the folder is gone.
+        """
+        if not self._writes:
+            return
+        try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            why = error.strerror or error
+            raise PhaseFailed(f"cannot write {self._path}: {why}. The same command continues") from error
+        if self._trackers:
+            self._trackers.write(line)
 
     def rewind(self, update: int) -> None:
         """Forget lines after an update: they are about to be written again."""
         if self._writes and self._path.exists():
             kept = [line for line in read_journal(self._path.parent) if line["update"] <= update]
             write_text(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+class JournalTail:
+    """Follows a journal while it grows, reading each line once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Begin at the start of a folder's journal, which need not exist yet."""
+        self._path = folder / METRICS_FILE
+        self._file = 0
+        self._place = 0
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What came since the last call; after a rewind, which replaces the file, all of it again."""
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return []
+        if status.st_ino != self._file or status.st_size < self._place:
+            self._file, self._place = status.st_ino, 0
+        with self._path.open("rb") as file:
+            file.seek(self._place)
+            whole, end, _ = file.read().rpartition(b"\n")
+        self._place += len(whole) + len(end)
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 def read_journal(folder: Path) -> Iterator[dict[str, Any]]:

@@ -74,6 +74,14 @@ class UnitStore:
         steps, passages = table["steps"].to_pylist(), table["passages"].to_pylist()
         self.traits = [Traits(tuple(sorted(set(stages[row]))), steps[row], passages[row]) for row in self._rows]
 
+    def target_tokens(self) -> list[int]:
+        """Target tokens of every unit."""
+        starts, stops = (self._table[name].combine_chunks() for name in ("starts", "stops"))
+        sizes = pc.subtract(stops.flatten(), starts.flatten()).to_numpy()
+        rows = starts.value_parent_indices().to_numpy()
+        counts = np.bincount(rows, weights=sizes, minlength=len(self._table)).astype(int).tolist()
+        return [counts[row] for row in self._rows]
+
     def __len__(self) -> int:
         """Number of units."""
         return len(self._rows)

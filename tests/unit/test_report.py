@@ -7,11 +7,11 @@ import pytest
 
 from steper_ray.config import load_config
 from steper_ray.core.loss import LOG_SIGMA_LIMIT
+from steper_ray.curves.history import HeldOut, read_history
+from steper_ray.curves.smoothing import reach_for, smooth
 from steper_ray.errors import InputError, RunFolderError
 from steper_ray.report.convergence import LARGEST_SIGMA, SMALLEST_SIGMA, convergence
-from steper_ray.report.history import HeldOut, read_history
 from steper_ray.report.run import report
-from steper_ray.report.smoothing import reach_for, smooth
 from steper_ray.report.words import verdict
 
 Losses = tuple[float | None, float | None, float | None]

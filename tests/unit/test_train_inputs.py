@@ -13,7 +13,7 @@ from steper_ray.core.types import Layout, LoopSettings, Message, Prompt, Sample,
 from steper_ray.data.schemas import SAMPLES, sample_row
 from steper_ray.errors import ConfigError, InputError, RunFolderError
 from steper_ray.runs import Manifest, write_manifest
-from steper_ray.train.inputs import check_inputs, claim_train_folder
+from steper_ray.train.inputs import absent_stages, check_inputs, claim_train_folder, warn_absent_stages
 from steper_ray.train.plan import make_plan
 from steper_ray.train.run import count_samples
 
@@ -140,3 +140,25 @@ def test_the_counts_of_a_plan_add_up_to_all_samples() -> None:
 def test_settings_that_do_not_fit_together_are_refused(settings: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         load_config(None, settings)
+
+
+def test_a_stage_without_samples_is_named_and_only_if_the_preset_trains_it(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert absent_stages("steper", {"reasoning_initialization": 2, "reasoning_aggregation": 2}) == [Stage.EXPANSION]
+    assert absent_stages("vanilla_kd", {"reasoning_aggregation": 2}) == []
+    folder = samples(tmp_path / "s", LoopSettings(), Stage.AGGREGATION)
+    config = config_of(tmp_path, f"train.samples={folder}")
+    warn_absent_stages(config, check_inputs(config))
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    assert "no sample of reasoning_initialization and reasoning_expansion; training goes on without" in told
+
+
+def test_nothing_is_said_when_all_stages_are_there(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = samples(tmp_path / "s", LoopSettings(), Stage.INITIALIZATION, Stage.EXPANSION, Stage.AGGREGATION)
+    config = config_of(tmp_path, f"train.samples={folder}")
+    warn_absent_stages(config, check_inputs(config))
+    assert capsys.readouterr().out == ""

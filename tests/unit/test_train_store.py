@@ -25,6 +25,7 @@ def test_units_come_back_by_number_in_the_order_of_their_ids(tmp_path: Path) -> 
         assert [store[number].id for number in range(3)] == ["a", "b", "c"]
         assert store.lengths == [3, 4, 5]
         assert store.stages == [[0, 2]] * 3
+        assert store.target_tokens() == [2, 3, 4]  # 1 and length - 2
         assert store.question_ids[2] == "question of c"
         assert store[2].token_ids.tolist() == [0, 1, 2, 3, 4]
         assert store[2].segments == unit("c", 5).segments

@@ -12,6 +12,8 @@ from steper_ray.errors import InputError, RunFolderError
 METRICS_FILE = "metrics.jsonl"
 TERMS: tuple[str, ...] = tuple(STAGE_TERMS.values())
 """init, exp, agg."""
+STAGE_NAMES: dict[str, str] = {term: stage.value.removeprefix("reasoning_") for stage, term in STAGE_TERMS.items()}
+"""`init` → `initialization` …"""
 
 
 @dataclass(frozen=True, slots=True)
