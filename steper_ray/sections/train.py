@@ -81,6 +81,8 @@ class TrainSection(Section):
     """Write checkpoints while the training goes on; takes the memory of a copy."""
     max_failures: int = Field(default=2, ge=0)
     """How often the workers are restarted from the last checkpoint."""
+    trackers: tuple[str, ...] = ("tensorboard",)
+    """Where the figures also go: `tensorboard`, `wandb`, `mlflow`."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TrainSection":

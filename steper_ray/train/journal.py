@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steper_ray.errors import PhaseFailed
 from steper_ray.runs import write_text
 
 if TYPE_CHECKING:
@@ -27,16 +26,12 @@ class Journal:
         """Append one line.
 
         Raises:
-            PhaseFailed: the disk takes no more, or the folder is gone.
+            OSError: the disk takes no more, or the folder is gone. One rank alone sees this, so the worker must break.
         """
         if not self._writes:
             return
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            why = error.strerror or error
-            raise PhaseFailed(f"cannot write {self._path}: {why}. The same command continues") from error
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
         if self._trackers:
             self._trackers.write(line)
 

@@ -12,6 +12,7 @@ from steper_ray.student.model import reshard
 from steper_ray.student.packing import Pack, idle_pack, make_pack
 from steper_ray.train.journal import Journal
 from steper_ray.train.memory import give_back
+from steper_ray.train.meter import Meter
 from steper_ray.train.plan import Plan, PlannedUpdate
 from steper_ray.train.schedule import learning_rate
 from steper_ray.train.state import TrainState
@@ -34,6 +35,7 @@ def train_updates(
     reduction: StageReduction,
     journal: Journal,
     save: SaveCheckpoint,
+    meter: Meter,
     leaving: Leaving = lambda: False,
 ) -> None:
     """Take the updates of the plan that `state` has not seen yet, until the last or early stopping; on every rank."""
@@ -46,7 +48,10 @@ def train_updates(
         rate = learning_rate(planned.number, plan.size, section.learning_rate, section.warmup)
         result = take_update(state, packs, rate=rate, clip=section.clip)
         state.update = planned.number
-        journal.write(update_line(planned, result, rate, time.monotonic() - started, state.ranks.size))
+        seconds = time.monotonic() - started
+        lengths = [plan.lengths[unit] for pack in planned.packs for unit in pack]
+        share = meter.share(lengths, result.target_tokens, seconds)
+        journal.write(update_line(planned, result, rate, seconds, share) | {"workers": state.ranks.size})
         last = planned.number == plan.size
         better = False
         if held_out and (last or planned.number % section.evaluate_every == 0):
@@ -73,7 +78,7 @@ def load_packs(planned: PlannedUpdate, store: UnitStore, reduction: StageReducti
 
 
 def update_line(
-    planned: PlannedUpdate, result: UpdateResult, rate: float, seconds: float, workers: int
+    planned: PlannedUpdate, result: UpdateResult, rate: float, seconds: float, peak_share: float
 ) -> dict[str, Any]:
     """The journal's line of an update; a loss is null where its stage was absent."""
     return {
@@ -87,7 +92,7 @@ def update_line(
         "tokens": result.tokens,
         "target_tokens": result.target_tokens,
         "tokens_per_s": result.tokens / seconds,
-        "workers": workers,
+        "peak_share": peak_share,
     }
 
 

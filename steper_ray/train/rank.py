@@ -14,10 +14,12 @@ from steper_ray.train.export import export_weights
 from steper_ray.train.job import TrainJob
 from steper_ray.train.journal import Journal
 from steper_ray.train.loop import Leaving, train_updates
+from steper_ray.train.meter import start_meter
 from steper_ray.train.plan import Plan
 from steper_ray.train.sigma import StageSigmas, default_rate
 from steper_ray.train.state import TrainState, start_state
 from steper_ray.train.store import open_units
+from steper_ray.train.trackers import open_trackers
 
 
 def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> None:
@@ -29,19 +31,21 @@ def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> No
     with open_units(job.units) as store:
         plan = job.plan(store)
         state = _start(job, plan, ranks)
-        journal = Journal(job.folder, writes=ranks.first)
         if checkpoint := ranks.agree(latest_checkpoint(job.folder)):
             load_checkpoint(checkpoint, state)
-        journal.rewind(state.update)
         section = job.section
         writer = CheckpointWriter(job.folder, ranks, section.keep_checkpoints, background=section.async_checkpoints)
-        train_updates(state, plan, store, section, preset.reduction, journal, writer.save, leaving)
-        writer.finish()
+        meter = start_meter(job.model, job.adapter, getattr(torch, section.compute_dtype), ranks)
+        with open_trackers(job.folder, section.trackers, state.update, writes=ranks.first) as trackers:
+            journal = Journal(job.folder, writes=ranks.first, trackers=trackers)
+            journal.rewind(state.update)
+            train_updates(state, plan, store, section, preset.reduction, journal, writer.save, meter, leaving)
+            writer.finish()
     if section.export == "best":
         _return_to_best(job, state)
     trained = gather_weights(state.model, ranks)
     if ranks.first:
-        export_weights(job.folder, job.model, trained, job.adapter, _card(job, state))
+        export_weights(job.folder, job.model, trained, job.adapter, _card(job, state), update=state.update)
     ranks.wait()
 
 

@@ -16,18 +16,16 @@ from steper_ray.train.inputs import (
     check_inputs,
     check_resources,
     claim_train_folder,
+    warn_absent_stages,
 )
+from steper_ray.train.memory import ALLOCATOR
+from steper_ray.train.prepare import prepare_job
 from steper_ray.train.progress import TrainProgress, figures
+from steper_ray.train.trackers import check_trackers
 
 if TYPE_CHECKING:
     from steper_ray.train.job import TrainJob
     from steper_ray.train.plan import Plan
-
-
-# Forward and backward run on different threads; with an arena each, glibc keeps what the other has freed (see also
-# `memory.give_back`). oneDNN keeps 1,024 compiled kernels with their buffers, and every new length of a pack needs a
-# few dozen; 128 cover one pack. Without these settings a worker grew to 6 GB over 130 updates.
-_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
 
 RAY_STATE = "ray"
 """Folder of what Ray Train itself notes in a train folder; checkpoints are found without it."""
@@ -49,11 +47,14 @@ def train(config: Config) -> TrainResult:
 
     Raises:
         UserError: settings, samples or model are not usable; found before anything starts.
-        EnvironmentFault: fewer CPUs or GPUs than asked for.
-        PhaseFailed: the loss became nan or infinite, or workers died more often than train.max_failures.
+        EnvironmentFault: fewer CPUs or GPUs than asked for, or a tracker that is not installed.
+        PhaseFailed: the loss became nan or infinite, a checkpoint could not be written, or workers died more often
+            than train.max_failures.
     """
     inputs = check_inputs(config)
     check_chat(inputs)
+    check_trackers(config.train.trackers)
+    warn_absent_stages(config, inputs)
     folder = open_folder(config.folder("train").absolute(), config)
     fingerprint = claim_train_folder(folder, config, inputs)
     if done := _finished(folder, fingerprint):
@@ -81,16 +82,19 @@ def _finished(folder: Path, fingerprint: str) -> TrainResult | None:
 
 def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) -> TrainResult:
     from steper_ray.train.checkpoint_folders import torn_checkpoints
+    from steper_ray.train.forecast import forecast
     from steper_ray.train.job import WEIGHTS
     from steper_ray.train.journal import read_journal
+    from steper_ray.train.room import check_memory
     from steper_ray.train.store import open_units
 
-    job = _job(config, inputs, folder)
+    job = prepare_job(config, inputs, folder)
     for place, fault in torn_checkpoints(folder).items():
         print(f"warning: {place.name} is left out: {fault}")
     with open_units(job.units) as store:
         plan = job.plan(store)
         sizes = [len(stages) for stages in store.stages]
+        ahead = forecast(plan, store.stages, store.target_tokens(), config.train.workers)
     counts = count_samples(plan, sizes)
     assert sum(counts.values()) == inputs.count, "every sample is trained, held out or left out for a reason"
     if not plan.trained:
@@ -98,6 +102,7 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
         raise ConfigError(
             f"train.pack_tokens={plan.pack_tokens} fits no unit, the shortest has {shortest} tokens; raise it"
         )
+    check_memory(config, inputs.model, ahead.heaviest)
     run_workers(job, plan)
     lines = list(read_journal(folder))
     updates = int(lines[-1]["update"])
@@ -108,26 +113,6 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
     result = TrainResult(folder, folder / WEIGHTS, updates, counts)
     _tell(result, lines)
     return result
-
-
-def _job(config: Config, inputs: TrainInputs, folder: Path) -> "TrainJob":
-    from steper_ray.train.job import TrainJob
-    from steper_ray.train.tokens import tokenise, tokens_fingerprint
-
-    key = tokens_fingerprint(inputs.fingerprint, inputs.samples, inputs.model, inputs.loop.layout)
-    units = folder / "tokens" / f"{key}.arrow"
-    if not units.exists():
-        tokenise(inputs.samples, inputs.count, inputs.model, inputs.loop.layout, units)
-    return TrainJob(
-        section=config.train,
-        model=inputs.model,
-        folder=folder,
-        units=units,
-        seed=config.run.seed,
-        loop=inputs.loop,
-        prompt_version=inputs.prompt_version,
-        context_tokens=inputs.context_tokens,
-    )
 
 
 def run_workers(job: "TrainJob", plan: "Plan") -> None:
@@ -164,7 +149,7 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
             name=RAY_STATE,
             storage_path=str(job.folder),
             failure_config=FailureConfig(max_failures=section.max_failures),
-            worker_runtime_env={"env_vars": _ALLOCATOR},
+            worker_runtime_env={"env_vars": ALLOCATOR},
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
