@@ -48,11 +48,12 @@ def holding_of(section: TrainSection, facts: ModelFacts) -> Holding:
     """How a section's settings hold the student."""
     adapter = Adapter(section.lora_rank, section.lora_alpha, section.lora_targets) if section.lora_rank else None
     return Holding(
-        workers=section.workers,
+        workers=section.workers_min or section.workers,
         compute_bytes=2 if section.compute_dtype == "bfloat16" else 4,
         adapter_parameters=facts.adapter_parameters(adapter) if adapter else 0,
         activation_checkpointing=section.activation_checkpointing,
         reshard_after_forward=section.reshard_after_forward,
+        cpu_offload=section.cpu_offload,
         on_cpu=section.gpus_per_worker == 0,
     )
 
