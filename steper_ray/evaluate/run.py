@@ -82,7 +82,7 @@ def _questions(config: Config) -> QuestionSet:
     section = config.evaluate
     if section.questions is None:
         raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
-    return read_questions(section.questions, limit=section.limit, sample=section.sample)
+    return read_questions(section.questions, limit=section.limit, sample=section.sample, aliases=section.aliases)
 
 
 def _student(config: Config) -> ModelSection:

@@ -12,6 +12,8 @@ class EvaluateSection(Section):
 
     questions: Path | None = None
     """Held-out questions with gold answers."""
+    aliases: Path | None = None
+    """2WikiMultiHopQA's `id_aliases.json`: further names of the gold answers, by `answer_id`."""
     samples: Path | None = None
     """Held-out samples for loss and token accuracy per stage; empty leaves these out."""
     folder: Path | None = None
