@@ -15,7 +15,7 @@ def paragraph_numbers(path: Path, ids: Container[str]) -> dict[str, Numbers]:
     """By question id, for the questions asked; empty for one without paragraphs.
 
     Raises:
-        InputError: a paragraph without title, or whose text or number is of another type.
+        InputError: a paragraph is no object or has no title, or its text or number is of another type.
     """
     return {id: _numbers(record) for record in read_records(path) if (id := record.id()) in ids}
 
@@ -23,6 +23,8 @@ def paragraph_numbers(path: Path, ids: Container[str]) -> dict[str, Numbers]:
 def _numbers(record: Record) -> Numbers:
     found: dict[str, tuple[int, ...]] = {}
     for place, row in enumerate(record.values.get("paragraphs") or ()):
+        if not isinstance(row, Mapping):
+            raise record.fault("must be an object", field="paragraphs[]", found=row)
         paragraph = paragraph_of(record, row.get("title"), row.get("paragraph_text", ""), "paragraphs")
         number = row.get("idx", place)
         if not isinstance(number, int) or isinstance(number, bool):

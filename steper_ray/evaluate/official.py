@@ -1,4 +1,4 @@
-"""Predictions in the form that each data set's own evaluation script reads; nothing is in them that nobody predicted."""
+"""Predictions in the form that each data set's own evaluation script reads; nothing in them is invented."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.data.paragraphs import Numbers, paragraph_numbers
-from steper_ray.data.questions import QuestionFormat
+from steper_ray.data.questions import QuestionFormat, QuestionSet
 from steper_ray.evaluate.prediction import Prediction
 from steper_ray.runs import write_text
 
@@ -18,8 +18,19 @@ FILES: Mapping[QuestionFormat, str] = {
 """By format of the questions; a generic file has no script of its own."""
 
 
+def official_numbers(asked: QuestionSet, source: Path) -> dict[str, Numbers]:
+    """What MuSiQue's file calls its paragraphs, by question id; empty for another format.
+
+    Raises:
+        InputError: see `paragraph_numbers`.
+    """
+    if asked.format is not QuestionFormat.MUSIQUE:
+        return {}
+    return paragraph_numbers(source, {question.id for question in asked.questions})
+
+
 def write_official(
-    folder: Path, format: QuestionFormat, predictions: Sequence[Prediction], source: Path
+    folder: Path, format: QuestionFormat, predictions: Sequence[Prediction], numbers: Mapping[str, Numbers]
 ) -> Path | None:
     """Write the file of the questions' format; None where there is none.
 
@@ -27,13 +38,12 @@ def write_official(
         folder: the evaluation's.
         format: of the questions.
         predictions: one per question, in the order of the file.
-        source: the file of questions, for MuSiQue's paragraph numbers.
+        numbers: MuSiQue's paragraph numbers, see `official_numbers`.
     """
     match format:
         case QuestionFormat.GENERIC:
             return None
         case QuestionFormat.MUSIQUE:
-            numbers = paragraph_numbers(source, {prediction.question.id for prediction in predictions})
             text = musique_lines(predictions, numbers)
         case QuestionFormat.TWO_WIKI:
             text = _json({**answers_and_support(predictions), "evidence": _nothing(predictions)})

@@ -115,7 +115,7 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
         "hops": question.hops,
         "answer": prediction.answer,
         "exact_match": prediction.exact_match,
-        "f1": round(prediction.f1, 4),
+        "f1": round(prediction.f1, 6),
         "accuracy_substring": prediction.accuracy_substring,
         "accuracy_tokens": prediction.accuracy_tokens,
         "stop": prediction.stop,

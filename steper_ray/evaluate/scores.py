@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from steper_ray.core.recall import Recall, mean_recall
 from steper_ray.core.support import Support, mean_support
+from steper_ray.data.contamination import Contamination, Trained, contamination, is_known
 from steper_ray.evaluate.interval import Interval, score_interval
 from steper_ray.evaluate.prediction import Prediction
 
@@ -83,21 +84,33 @@ class Scores:
     by_hops: Mapping[int, Quality]
     stages: Mapping[str, StageScore] = field(default_factory=dict)
     """By stage, where samples were given."""
+    contamination: Contamination | None = None
+    """How many questions the student was trained on; None where that is not known."""
+    unseen: Quality | None = None
+    """Of the questions it was not trained on; None where it was trained on none of them, or on all."""
 
 
-def score(predictions: Sequence[Prediction], *, seed: int, stages: Mapping[str, StageScore] | None = None) -> Scores:
+def score(
+    predictions: Sequence[Prediction],
+    *,
+    seed: int,
+    stages: Mapping[str, StageScore] | None = None,
+    trained: Trained | None = None,
+) -> Scores:
     """The scores of all predictions, of which at least one is finished.
 
     Args:
         predictions: one per question.
         seed: of the bootstrap.
         stages: teacher-forced scores, passed on.
+        trained: what the student was trained on, where that is known.
     """
     finished = [prediction for prediction in predictions if prediction.stop is not None]
     failed = Counter(str(prediction.failure or "not_started") for prediction in predictions if prediction.stop is None)
     assert len(finished) + sum(failed.values()) == len(predictions), "every question is finished or failed"
     with_gold = [prediction.recall for prediction in finished if prediction.recall]
     support = [prediction.support for prediction in predictions if prediction.support]
+    new = [found for found in predictions if trained is None or not is_known(found.question, trained)]
     return Scores(
         quality=quality(predictions, seed),
         exact_match_interval=score_interval([prediction.exact_match for prediction in predictions], seed),
@@ -120,6 +133,8 @@ def score(predictions: Sequence[Prediction], *, seed: int, stages: Mapping[str, 
         by_kind=_grouped(predictions, lambda prediction: prediction.question.kind, seed),
         by_hops=_grouped(predictions, lambda prediction: prediction.question.hops, seed),
         stages=dict(stages or {}),
+        contamination=contamination([found.question for found in predictions], trained) if trained else None,
+        unseen=quality(new, seed) if 0 < len(new) < len(predictions) else None,
     )
 
 

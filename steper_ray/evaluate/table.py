@@ -31,6 +31,8 @@ def score_tables(scores: Scores) -> list[Table]:
     for title, groups in (("kind", scores.by_kind), ("hops", scores.by_hops)):
         if len(groups) > 1:
             tables.append(_groups(title, groups))
+    if scores.unseen:
+        tables.append(_groups("training", {"all": scores.quality, "not trained on": scores.unseen}))
     if scores.stages:
         tables.append(_stages(scores))
     return tables
