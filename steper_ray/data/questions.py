@@ -34,6 +34,8 @@ class QuestionSet:
     format: QuestionFormat
     rows: int | None = None
     """Rows of the file; None when it was read in part."""
+    aliased: int = 0
+    """Questions whose answer has further names in the file of aliases."""
 
     def line(self, path: Path) -> str:
         """For the log: `questions: 100 of 7,405 from dev.json (hotpotqa)`."""
@@ -67,7 +69,7 @@ def read_questions(
     format = None
     places: dict[str, str] = {}
     questions = []
-    names = read_aliases(aliases) if aliases else {}
+    names, aliased = read_aliases(aliases) if aliases else {}, 0
     records, rows = _records(path, limit, sample)
     for record in records:
         format = format or _format(record)
@@ -78,13 +80,14 @@ def read_questions(
             )
         places[question.id] = record.place
         if further := aliases_of(record, names):
+            aliased += 1
             question = replace(question, golden_answers=tuple(dict.fromkeys([*question.golden_answers, *further])))
         questions.append(question)
     if format is None:
         raise InputError("holds no question", file=path)
     if limit is None or len(questions) < limit:
         rows = len(questions)
-    return QuestionSet(tuple(questions), format, rows)
+    return QuestionSet(tuple(questions), format, rows, aliased)
 
 
 def _records(path: Path, limit: int | None, sample: int | None) -> tuple[Iterable[Record], int | None]:

@@ -87,12 +87,16 @@ def sign_flip(differences: Sequence[float], seed: int) -> float:
     Source: Fisher, The Design of Experiments, 1935, § 21.
     """
     values = np.array([value for value in differences if value], dtype=np.float64)
-    least = abs(values.sum()) - _ROUNDING
     if len(values) <= _EXACT_UP_TO:
-        flips = (np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1
-        return float(np.mean(np.abs((2 * flips - 1) @ values) >= least))
+        every = (np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1
+        return _as_large(every, values) / len(every)
     random, hits = np.random.default_rng(seed), 0
     for start in range(0, DRAWS, _ROWS_AT_ONCE):
-        flips = random.integers(0, 2, (min(_ROWS_AT_ONCE, DRAWS - start), len(values)))
-        hits += int((np.abs((2 * flips - 1) @ values) >= least).sum())
+        hits += _as_large(random.integers(0, 2, (min(_ROWS_AT_ONCE, DRAWS - start), len(values))), values)
     return (1 + hits) / (1 + DRAWS)
+
+
+def _as_large(flips: np.ndarray, values: np.ndarray) -> int:
+    """How many rows of coins (0 or 1, one per value) give a sum at least as far from 0 as the values themselves."""
+    totals = np.abs((2 * flips - 1) @ values)
+    return int((totals >= abs(values.sum()) - _ROUNDING).sum())

@@ -1,13 +1,12 @@
 """`steper evaluate`: check everything, drive the student over held-out questions, score what it made of each."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
-from steper_ray.core.types import FailureKind, LoopSettings, Trajectory
+from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.contamination import Trained, contamination, read_hashes
 from steper_ray.data.paragraphs import Numbers
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
@@ -20,17 +19,14 @@ from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.evaluate.evaluated import PREDICTIONS_FILE, SCORES_FILE
 from steper_ray.evaluate.official import official_numbers, write_official
-from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
+from steper_ray.evaluate.prediction import Prediction, predictions_of
+from steper_ray.evaluate.results import tell, write_results
 from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
-from steper_ray.evaluate.table import markdown, rich_table, score_tables
-from steper_ray.runs import Manifest, open_folder, write_json, write_manifest, write_text
+from steper_ray.runs import Manifest, open_folder, write_manifest
 from steper_ray.sections.model import ModelSection
 from steper_ray.student.card import loop_of, read_card
-
-PAGE_FILE = "scores.md"
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 64, 30.0
 
@@ -107,20 +103,24 @@ def _evaluate(config: Config, ready: _Ready, into: Collection) -> Scores:
     stages = _stages(ready.stages, config) if ready.stages else {}
     predictions = _predictions(asked, into)
     scores = score(predictions, seed=config.run.seed, stages=stages, trained=ready.trained)
-    _write(folder, into, predictions, scores, notes)
+    write_results(folder, into, predictions, scores, notes)
     write_official(folder, asked.format, predictions, ready.numbers)
     made = _manifest_counts(numbers, predictions, scores)
     write_manifest(folder, Manifest("evaluate", into.fingerprint, made, stats.facts()))
-    _tell(folder, into, scores, numbers)
+    tell(folder, into, scores, numbers)
     return scores
 
 
 def _notes(config: Config, ready: _Ready) -> list[str]:
     """What a reader of the scores must know, found before anything runs."""
-    notes = []
-    if ready.trained and (warning := contamination(ready.asked.questions, ready.trained).warning()):
+    notes, asked = [], ready.asked
+    if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
         notes.append(f"warning: {warning}")
-    if ready.asked.format is QuestionFormat.TWO_WIKI and config.evaluate.aliases is None:
+    if config.evaluate.aliases is not None:
+        notes.append(
+            f"note: evaluate.aliases has further names for {asked.aliased:,} of {len(asked.questions):,} answers"
+        )
+    elif asked.format is QuestionFormat.TWO_WIKI:
         notes.append(
             "note: 2WikiMultiHopQA's script counts further names of an answer as right; evaluate.aliases is empty, so "
             "scores may be lower than its own"
@@ -201,37 +201,8 @@ def _predictions(asked: QuestionSet, into: Collection) -> list[Prediction]:
     return predictions_of(asked.questions, finished, failed, closed_rule=closed_rule)
 
 
-def _write(
-    folder: Path, into: Collection, predictions: Sequence[Prediction], scores: Scores, notes: Sequence[str]
-) -> None:
-    lines = (json.dumps(prediction_row(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
-    write_text(folder / PREDICTIONS_FILE, "".join(lines))
-    write_json(folder / SCORES_FILE, {"model": into.model_name, "fingerprint": into.fingerprint, **asdict(scores)})
-    about = [f"Student: `{into.model_name}`. A question that failed scores 0. All questions: `{PREDICTIONS_FILE}`."]
-    about += [line for note in notes for line in ("", note[:1].upper() + note[1:] + ".")]
-    write_text(folder / PAGE_FILE, markdown("Evaluation", about, score_tables(scores)))
-
-
 def _manifest_counts(numbers: dict[str, Any], predictions: Sequence[Prediction], scores: Scores) -> dict[str, Any]:
     assert numbers["questions"] == scores.quality.questions, "every question is scored"
     paths = sum(prediction.paths for prediction in predictions)
     assert numbers["finished"] == paths, "every finished path has its say"
     return {**numbers, "scored": scores.quality.questions}
-
-
-def _tell(folder: Path, into: Collection, scores: Scores, numbers: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    for table in score_tables(scores):
-        console.print(rich_table(table))
-    quality = scores.quality
-    print(
-        f"evaluate: {into.model_name}: EM {quality.exact_match:.1%}, F1 {quality.f1:.1%}, Acc "
-        f"{quality.accuracy_tokens:.1%} of {quality.questions} questions, {sum(scores.failed.values())} failed; "
-        f"scores in {folder / PAGE_FILE}, answers in {folder / PREDICTIONS_FILE}"
-    )
-    if any(FailureKind(kind).transient for kind in numbers["failed"]):
-        print("next: the same command again tries what failed for a transient reason")
-    else:
-        print("next: steper report, or steper serve")

@@ -151,6 +151,7 @@ def test_2wikis_file_has_evidence_too_and_its_aliases_come_from_a_file(tmp_path:
         row["answer_id"] = "Q27" if row["_id"] == "alias" else None
     asked, source = written(tmp_path, rows, aliases)
     assert asked.format is QuestionFormat.TWO_WIKI
+    assert asked.aliased == 1
     assert next(q for q in asked.questions if q.id == "alias").golden_answers == (
         "Ireland",
         "Republic of Ireland",
