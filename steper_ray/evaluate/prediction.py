@@ -83,25 +83,12 @@ def predictions_of(
     ]
     winners = {question.id: _winner(paths) for question, paths in asked if paths}
     longest = max((len(_turns(trajectory)) for trajectory in winners.values()), default=0)
-    predictions = []
-    for question, paths in asked:
-        if not paths:
-            support = NO_SUPPORT if gold_names(question) else None
-            missing = Prediction(question, "", 0.0, 0.0, 0.0, 0.0, failure=failed.get(question.id), support=support)
-            predictions.append(missing)
-        else:
-            winner = winners[question.id]
-            scored = _prediction(winner, shown, closed_rule)
-            predictions.append(
-                replace(
-                    scored,
-                    recall=tuple(recall_by_step(winner, shown, longest)),
-                    paths=len(paths),
-                    votes=sum(agree(path.answer, winner.answer) for path in paths),
-                    usage=_usage([step for path in paths for step in path.steps]),
-                )
-            )
-    return predictions
+    return [
+        _of_paths(paths, winners[question.id], shown, longest, closed_rule)
+        if paths
+        else _missing(question, failed.get(question.id))
+        for question, paths in asked
+    ]
 
 
 def prediction_row(prediction: Prediction) -> dict[str, object]:
@@ -137,6 +124,23 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
 
 def _winner(paths: Sequence[Trajectory]) -> Trajectory:
     return paths[plurality([path.answer for path in paths])]
+
+
+def _missing(question: Question, failure: FailureKind | None) -> Prediction:
+    support = NO_SUPPORT if gold_names(question) else None
+    return Prediction(question, "", 0.0, 0.0, 0.0, 0.0, failure=failure, support=support)
+
+
+def _of_paths(
+    paths: Sequence[Trajectory], winner: Trajectory, shown: Mapping[str, Passage], longest: int, closed_rule: bool
+) -> Prediction:
+    return replace(
+        _prediction(winner, shown, closed_rule),
+        recall=tuple(recall_by_step(winner, shown, longest)),
+        paths=len(paths),
+        votes=sum(agree(path.answer, winner.answer) for path in paths),
+        usage=_usage([step for path in paths for step in path.steps]),
+    )
 
 
 def _prediction(trajectory: Trajectory, shown: Mapping[str, Passage], closed_rule: bool) -> Prediction:
