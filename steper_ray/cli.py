@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     _add_corpus(commands)
     _add_inspect(commands)
+    _add_compare(commands)
     _add_ask(commands)
     _add_doctor(commands)
     _add_demo(commands)
@@ -175,6 +176,22 @@ def _inspect(options: argparse.Namespace) -> None:
     if options.limit < 1:
         raise ConfigError(f"--limit must be at least 1, found {options.limit}")
     inspect(options.folder, options.question, Only(options.only) if options.only else None, options.limit)
+
+
+def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "compare two evaluations of the same questions: differences, intervals, p-values"
+    command = commands.add_parser("compare", help=what, description=what)
+    for name in ("A", "B"):
+        command.add_argument(f"run_{name.lower()}", type=Path, metavar=f"RUN_{name}", help="a run or evaluation folder")
+    command.add_argument("--out", type=Path, metavar="FILE", help="the Markdown page (default: comparison.md in RUN_B)")
+    command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
+    command.set_defaults(run=_compare)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from steper_ray.evaluate.compare import compare_runs
+
+    compare_runs(options.run_a, options.run_b, options.out, seed=options.seed)
 
 
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

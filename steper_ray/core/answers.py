@@ -4,6 +4,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from steper_ray.core.text import squeeze
 
@@ -44,25 +45,49 @@ def exact_match(prediction: str, gold: str) -> float:
     return float(normalise(prediction) == normalise(gold))
 
 
-def f1(prediction: str, gold: str, *, closed_rule: bool = True) -> float:
-    """Token F1 in [0, 1].
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How much two bags of tokens have in common, or two sets of passages; each value in [0, 1]."""
+
+    f1: float
+    precision: float
+    """Share of what was given that is right."""
+    recall: float
+    """Share of what is right that was given."""
+
+
+NOTHING, EVERYTHING = Overlap(0.0, 0.0, 0.0), Overlap(1.0, 1.0, 1.0)
+
+
+def token_overlap(prediction: str, gold: str, *, closed_rule: bool = True) -> Overlap:
+    """Tokens in common after normalisation, each counted as often as both sides have it.
 
     Args:
         prediction: the answer given.
         gold: the gold answer.
-        closed_rule: 0 if either side is yes/no/noanswer and they differ (HotpotQA, 2WikiMultiHopQA; not MuSiQue).
+        closed_rule: HotpotQA and 2WikiMultiHopQA: nothing if either side is yes/no/noanswer and they differ, and
+            nothing if no token is left of either. MuSiQue has no such rule, and two sides without a token agree.
     """
     left, right = normalise(prediction), normalise(gold)
     if closed_rule and left != right and (left in _CLOSED or right in _CLOSED):
-        return 0.0
+        return NOTHING
     left_tokens, right_tokens = left.split(), right.split()
     if not left_tokens or not right_tokens:
-        return float(not closed_rule and left_tokens == right_tokens)
-    common = sum((Counter(left_tokens) & Counter(right_tokens)).values())
+        return EVERYTHING if not closed_rule and left_tokens == right_tokens else NOTHING
+    return overlap_of((Counter(left_tokens) & Counter(right_tokens)).total(), len(left_tokens), len(right_tokens))
+
+
+def overlap_of(common: int, given: int, wanted: int) -> Overlap:
+    """Precision, recall and their harmonic mean; all 0 where nothing is in common."""
     if common == 0:
-        return 0.0
-    precision, recall = common / len(left_tokens), common / len(right_tokens)
-    return 2 * precision * recall / (precision + recall)
+        return NOTHING
+    precision, recall = common / given, common / wanted
+    return Overlap(2 * precision * recall / (precision + recall), precision, recall)
+
+
+def f1(prediction: str, gold: str, *, closed_rule: bool = True) -> float:
+    """Token F1 in [0, 1], see `token_overlap`."""
+    return token_overlap(prediction, gold, closed_rule=closed_rule).f1
 
 
 def accuracy_substring(prediction: str, gold: str) -> float:
@@ -79,9 +104,21 @@ def accuracy_tokens(prediction: str, gold: str) -> float:
     return float(f" {normalise(gold)} " in f" {normalise(prediction)} ")
 
 
-def best(score: Callable[[str, str], float], prediction: str, golden_answers: Iterable[str]) -> float:
-    """The highest score over the gold answer and its aliases; 0 for a missing prediction or no gold."""
-    return max((score(prediction, gold) for gold in golden_answers), default=0.0) if prediction else 0.0
+def best(
+    score: Callable[[str, str], float], prediction: str, golden_answers: Iterable[str], *, empty_given: bool = False
+) -> float:
+    """The highest score over the gold answer and its aliases; 0 without any.
+
+    Args:
+        score: of a prediction and a gold answer.
+        prediction: the answer given; empty when there is none.
+        golden_answers: the gold answer and its aliases.
+        empty_given: an empty prediction is scored like any other (MuSiQue's script), and so agrees with a gold answer
+            of which normalisation leaves nothing ("The The"); else it is a missing one and scores 0.
+    """
+    if not prediction and not empty_given:
+        return 0.0
+    return max((score(prediction, gold) for gold in golden_answers), default=0.0)
 
 
 def is_correct(answer: str, golden_answers: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The majority answer of several paths of one question, in place of a gold answer where there is none."""
+"""The majority answer of several paths of one question: in place of a gold answer, or as the answer given."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +25,18 @@ def majority_answer(answers: Sequence[str]) -> str | None:
         return None
     winner = votes[0][0]
     return Counter(squeeze(answer) for answer in answers if _vote(answer) == winner).most_common(1)[0][0]
+
+
+def plurality(answers: Sequence[str]) -> int:
+    """Where the answer stands that speaks for all: the first of those given most often, ties going to the earliest.
+
+    Answers are the same when they are equal after `normalise`; an empty one has no vote. `answers` must not be empty.
+
+    Source: self-consistency (Wang et al., ICLR 2023).
+    """
+    votes = Counter(_vote(answer) for answer in answers if answer)
+    most = max(votes.values(), default=0)
+    return next((place for place, answer in enumerate(answers) if answer and votes[_vote(answer)] == most), 0)
 
 
 def agree(one: str, other: str) -> bool:

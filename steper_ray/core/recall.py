@@ -1,11 +1,11 @@
 """Retrieval recall: how much of a question's gold passages was found, up to each step of the loop."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from steper_ray.core.identity import content_id
 from steper_ray.core.text import squeeze
-from steper_ray.core.types import Passage, Trajectory
+from steper_ray.core.types import Passage, Question, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def recall_by_step(trajectory: Trajectory, shown: Mapping[str, Passage], steps: 
         steps: length of the result.
     """
     question = trajectory.question
-    gold = set(question.gold_ids) or {squeeze(title) for title in question.gold_titles}
+    gold = gold_names(question)
     if not gold:
         return []
     found: set[str] = set()
@@ -50,6 +50,30 @@ def recall_by_step(trajectory: Trajectory, shown: Mapping[str, Passage], steps: 
             found.update(_names(id, shown.get(id)) if question.gold_ids else _title(shown.get(id)))
         values.append(recall(found, gold))
     return values
+
+
+def gold_names(question: Question) -> set[str]:
+    """What the question calls its supporting passages: ids or, where it names none, titles."""
+    return set(question.gold_ids) or {squeeze(title) for title in question.gold_titles}
+
+
+def retrieved_names(trajectory: Trajectory, shown: Mapping[str, Passage]) -> set[Hashable]:
+    """One name per passage retrieved, of the kind of `gold_names`; one whose name is not known keeps one of its own."""
+    question, names = trajectory.question, set[Hashable]()
+    gold = gold_names(question)
+    for id in {id for step in trajectory.steps for id in step.retrieved}:
+        passage = shown.get(id)
+        if question.gold_ids:
+            names.add(next((name for name in _names(id, passage) if name in gold), id))
+        else:
+            names.add(squeeze(passage.title) if passage else ("id", id))
+    return names
+
+
+def retrieved_contents(trajectory: Trajectory, shown: Mapping[str, Passage]) -> frozenset[str]:
+    """The `content_id` of every passage retrieved whose content is known."""
+    found = {shown[id] for step in trajectory.steps for id in step.retrieved if id in shown}
+    return frozenset(content_id(passage.title, passage.text) for passage in found)
 
 
 def mean_recall(values: Sequence[Recall]) -> Recall:

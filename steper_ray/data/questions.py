@@ -1,7 +1,7 @@
 """The question reader: HotpotQA, 2WikiMultiHopQA, MuSiQue and generic files become the same `Question`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 from steper_ray.core.identity import content_id
 from steper_ray.core.types import Question
+from steper_ray.data.aliases import aliases_of, read_aliases
 from steper_ray.data.records import Record, read_records
 from steper_ray.data.sampling import sampled
 from steper_ray.errors import InputError
@@ -33,6 +34,8 @@ class QuestionSet:
     format: QuestionFormat
     rows: int | None = None
     """Rows of the file; None when it was read in part."""
+    aliased: int = 0
+    """Questions whose answer has further names in the file of aliases."""
 
     def line(self, path: Path) -> str:
         """For the log: `questions: 100 of 7,405 from dev.json (hotpotqa)`."""
@@ -43,7 +46,12 @@ class QuestionSet:
 
 
 def read_questions(
-    path: Path, limit: int | None = None, require_answers: bool = True, *, sample: int | None = None
+    path: Path,
+    limit: int | None = None,
+    require_answers: bool = True,
+    *,
+    sample: int | None = None,
+    aliases: Path | None = None,
 ) -> QuestionSet:
     """All questions of a file, the first `limit`, or `limit` at random; in the file's order, white space squeezed.
 
@@ -52,6 +60,7 @@ def read_questions(
         limit: most questions.
         require_answers: refuse questions without a gold answer.
         sample: seed of the random choice, see `data.sampling`; has no meaning without `limit`.
+        aliases: file of further names by `answer_id`, see `data.aliases`.
 
     Raises:
         InputError: broken file, an id or question that is missing, empty, of another type or a duplicate, no answer
@@ -60,6 +69,7 @@ def read_questions(
     format = None
     places: dict[str, str] = {}
     questions = []
+    names, aliased = read_aliases(aliases) if aliases else {}, 0
     records, rows = _records(path, limit, sample)
     for record in records:
         format = format or _format(record)
@@ -69,12 +79,15 @@ def read_questions(
                 f"duplicate id, first in {places[question.id]}", field="id", found=question.id, remedy="Ids are unique"
             )
         places[question.id] = record.place
+        if further := aliases_of(record, names):
+            aliased += 1
+            question = replace(question, golden_answers=tuple(dict.fromkeys([*question.golden_answers, *further])))
         questions.append(question)
     if format is None:
         raise InputError("holds no question", file=path)
     if limit is None or len(questions) < limit:
         rows = len(questions)
-    return QuestionSet(tuple(questions), format, rows)
+    return QuestionSet(tuple(questions), format, rows, aliased)
 
 
 def _records(path: Path, limit: int | None, sample: int | None) -> tuple[Iterable[Record], int | None]:

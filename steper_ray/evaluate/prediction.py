@@ -1,17 +1,28 @@
 """What the student made of one question, with its scores; a question that failed is there too and scores 0."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
-from steper_ray.core.answers import accuracy_substring, accuracy_tokens, best, exact_match, f1
-from steper_ray.core.recall import Recall, passages_shown, recall_by_step
-from steper_ray.core.types import FailureKind, Question, Step, StopReason, Trajectory, Usage
+from steper_ray.core.answers import Overlap, accuracy_substring, accuracy_tokens, best, exact_match, token_overlap
+from steper_ray.core.majority import agree, plurality
+from steper_ray.core.recall import (
+    Recall,
+    gold_names,
+    passages_shown,
+    recall_by_step,
+    retrieved_contents,
+    retrieved_names,
+)
+from steper_ray.core.support import NO_SUPPORT, Support, support_score
+from steper_ray.core.types import FailureKind, Passage, Question, Step, StopReason, Trajectory, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One question. Neither `stop` nor `failure`: it was not started."""
+    """One question. Neither `stop` nor `failure`: it was not started.
+
+    Of several paths, the earliest that gave the most frequent answer stands for all; only `usage` is that of all.
+    """
 
     question: Question
     answer: str
@@ -27,8 +38,16 @@ class Prediction:
     """Ids by step."""
     recall: tuple[Recall, ...] = ()
     """Up to each step, as many as the longest trajectory has; empty without gold passages."""
+    support: Support | None = None
+    """All passages retrieved against the gold ones; None without gold passages."""
+    contents: frozenset[str] = frozenset()
+    """`content_id` of the passages retrieved, where known."""
+    paths: int = 0
+    """Finished paths."""
+    votes: int = 0
+    """Finished paths with this answer."""
     usage: Usage = field(default_factory=Usage)
-    """Summed over the steps; `seconds` is the time of the completions."""
+    """Summed over the steps of all finished paths; `seconds` is the time of the completions."""
 
     @property
     def steps(self) -> int:
@@ -43,7 +62,7 @@ class Prediction:
 
 def predictions_of(
     questions: Iterable[Question],
-    finished: Mapping[str, Trajectory],
+    finished: Mapping[str, Sequence[Trajectory]],
     failed: Mapping[str, FailureKind],
     *,
     closed_rule: bool,
@@ -52,23 +71,24 @@ def predictions_of(
 
     Args:
         questions: all questions that were asked.
-        finished: trajectories by question id.
+        finished: trajectories by question id, those of one question in the order of their paths.
         failed: kind of failure by id of questions without a trajectory.
-        closed_rule: the yes/no rule of F1, see `core.answers.f1`.
+        closed_rule: the rules of HotpotQA and 2WikiMultiHopQA; else those of MuSiQue, see `core.answers`.
     """
-    shown = passages_shown(finished.values())
-    longest = max((len(_turns(trajectory)) for trajectory in finished.values()), default=0)
-    predictions = []
-    for question in questions:
-        trajectory = finished.get(question.id)
-        if trajectory is None:
-            predictions.append(Prediction(question, "", 0.0, 0.0, 0.0, 0.0, failure=failed.get(question.id)))
-        else:
-            # Gold answers and passages are those of today's file.
-            current = replace(trajectory, question=question)
-            recall = recall_by_step(current, shown, longest)
-            predictions.append(_prediction(current, tuple(recall), closed_rule))
-    return predictions
+    shown = passages_shown([trajectory for paths in finished.values() for trajectory in paths])
+    # Gold answers and passages are those of today's file.
+    asked = [
+        (question, [replace(path, question=question) for path in finished.get(question.id, ())])
+        for question in questions
+    ]
+    winners = {question.id: _winner(paths) for question, paths in asked if paths}
+    longest = max((len(_turns(trajectory)) for trajectory in winners.values()), default=0)
+    return [
+        _of_paths(paths, winners[question.id], shown, longest, closed_rule)
+        if paths
+        else _missing(question, failed.get(question.id))
+        for question, paths in asked
+    ]
 
 
 def prediction_row(prediction: Prediction) -> dict[str, object]:
@@ -82,11 +102,13 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
         "hops": question.hops,
         "answer": prediction.answer,
         "exact_match": prediction.exact_match,
-        "f1": round(prediction.f1, 4),
+        "f1": round(prediction.f1, 6),
         "accuracy_substring": prediction.accuracy_substring,
         "accuracy_tokens": prediction.accuracy_tokens,
         "stop": prediction.stop,
         "failure": prediction.failure,
+        "paths": prediction.paths,
+        "votes": prediction.votes,
         "steps": [
             {"query": query, "retrieved": ids, "rationale": rationale}
             for query, ids, rationale in zip(
@@ -100,27 +122,66 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
     }
 
 
-def _prediction(trajectory: Trajectory, recall: tuple[Recall, ...], closed_rule: bool) -> Prediction:
-    answer, golds, steps = trajectory.answer, trajectory.question.golden_answers, trajectory.steps
-    turns = _turns(trajectory)
+def _winner(paths: Sequence[Trajectory]) -> Trajectory:
+    return paths[plurality([path.answer for path in paths])]
+
+
+def _missing(question: Question, failure: FailureKind | None) -> Prediction:
+    support = NO_SUPPORT if gold_names(question) else None
+    return Prediction(question, "", 0.0, 0.0, 0.0, 0.0, failure=failure, support=support)
+
+
+def _of_paths(
+    paths: Sequence[Trajectory], winner: Trajectory, shown: Mapping[str, Passage], longest: int, closed_rule: bool
+) -> Prediction:
+    return replace(
+        _prediction(winner, shown, closed_rule),
+        recall=tuple(recall_by_step(winner, shown, longest)),
+        paths=len(paths),
+        votes=sum(agree(path.answer, winner.answer) for path in paths),
+        usage=_usage([step for path in paths for step in path.steps]),
+    )
+
+
+def _prediction(trajectory: Trajectory, shown: Mapping[str, Passage], closed_rule: bool) -> Prediction:
+    """The prediction of one path, without what depends on others."""
+    answer, question, turns = trajectory.answer, trajectory.question, _turns(trajectory)
+
+    def highest(score: Callable[[str, str], float]) -> float:
+        return best(score, answer, question.golden_answers, empty_given=not closed_rule)
+
+    def overlap(given: str, gold: str) -> Overlap:
+        return token_overlap(given, gold, closed_rule=closed_rule)
+
+    # Each the best over the aliases, as 2WikiMultiHopQA's script takes them.
+    tokens = Overlap(
+        highest(lambda given, gold: overlap(given, gold).f1),
+        highest(lambda given, gold: overlap(given, gold).precision),
+        highest(lambda given, gold: overlap(given, gold).recall),
+    )
+    exact, wanted = highest(exact_match), gold_names(question)
     return Prediction(
-        question=trajectory.question,
+        question=question,
         answer=answer,
-        exact_match=best(exact_match, answer, golds),
-        f1=best(partial(f1, closed_rule=closed_rule), answer, golds),
-        accuracy_substring=best(accuracy_substring, answer, golds),
-        accuracy_tokens=best(accuracy_tokens, answer, golds),
+        exact_match=exact,
+        f1=tokens.f1,
+        accuracy_substring=highest(accuracy_substring),
+        accuracy_tokens=highest(accuracy_tokens),
         stop=trajectory.stop,
         queries=tuple(step.query for step in turns),
-        rationales=tuple(step.rationale for step in steps),
+        rationales=tuple(step.rationale for step in trajectory.steps),
         retrieved=tuple(step.retrieved for step in turns),
-        recall=recall,
-        usage=Usage(
-            prompt_tokens=sum(step.usage.prompt_tokens for step in steps),
-            cached_tokens=sum(step.usage.cached_tokens for step in steps),
-            completion_tokens=sum(step.usage.completion_tokens for step in steps),
-            seconds=sum(step.usage.seconds for step in steps),
-        ),
+        support=support_score(retrieved_names(trajectory, shown), wanted, exact, tokens) if wanted else None,
+        contents=retrieved_contents(trajectory, shown),
+    )
+
+
+def _usage(steps: Sequence[Step]) -> Usage:
+    return Usage(
+        prompt_tokens=sum(step.usage.prompt_tokens for step in steps),
+        cached_tokens=sum(step.usage.cached_tokens for step in steps),
+        completion_tokens=sum(step.usage.completion_tokens for step in steps),
+        seconds=sum(step.usage.seconds for step in steps),
     )
 
 

@@ -1,13 +1,14 @@
 """`steper evaluate`: check everything, drive the student over held-out questions, score what it made of each."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
-from steper_ray.core.types import FailureKind, LoopSettings
+from steper_ray.core.types import LoopSettings, Trajectory
+from steper_ray.data.contamination import Trained, contamination, read_hashes
+from steper_ray.data.paragraphs import Numbers
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
 from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.drive.cluster import threads_per_engine
@@ -18,19 +19,31 @@ from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
+from steper_ray.evaluate.official import official_numbers, write_official
+from steper_ray.evaluate.prediction import Prediction, predictions_of
+from steper_ray.evaluate.results import tell, write_results
 from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
-from steper_ray.evaluate.table import markdown, rich_table, score_tables
-from steper_ray.runs import Manifest, open_folder, write_json, write_manifest, write_text
+from steper_ray.runs import Manifest, open_folder, write_manifest
 from steper_ray.sections.model import ModelSection
 from steper_ray.student.card import loop_of, read_card
 
-PREDICTIONS_FILE = "predictions.jsonl"
-SCORES_FILE = "scores.json"
-PAGE_FILE = "scores.md"
-
 _FLUSH_ROWS, _FLUSH_SECONDS = 64, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What an evaluation is made of, read and found usable."""
+
+    asked: QuestionSet
+    job: LoopJob
+    parts: dict[str, Any]
+    """Of the fingerprint."""
+    stages: StageJob | None
+    trained: Trained | None
+    """Which questions the student was trained on, where that is known."""
+    numbers: Mapping[str, Numbers]
+    """MuSiQue's paragraph numbers."""
 
 
 def evaluate(config: Config) -> Scores:
@@ -40,49 +53,86 @@ def evaluate(config: Config) -> Scores:
         UserError: settings, questions, index, samples or student are not usable; found before any engine starts.
         PhaseFailed: engines do not start, or no question could be finished.
     """
+    ready = _ready(config)
+    folder = config.folder("evaluate")
+    with sole_writer(folder):
+        open_folder(folder, config)
+        into = _collection(config, ready.job.model, folder, claim_folder(folder, ready.parts))
+        return _evaluate(config, ready, into)
+
+
+def _ready(config: Config) -> _Ready:
+    section = config.evaluate
+    if section.paths > 1 and config.student.temperature == 0:
+        raise ConfigError("evaluate.paths above 1 needs student.temperature above 0; greedy paths are all the same")
     asked = _questions(config)
     student = _student(config)
     how = _loop(config, student)
-    section, seed = config.evaluate, config.run.seed
+    trained = read_hashes(student.model) if student.model else None
     job, parts = prepare(
         student,
         how,
         config.folder("index"),
         section,
-        seed=seed,
+        seed=config.run.seed,
         force_answer=section.force_answer,
         retriever=config.retriever,
     )
-    stage_job = _stage_job(config, student, how)
-    folder = config.folder("evaluate")
-    with sole_writer(folder):
-        open_folder(folder, config)
-        into = _collection(student, folder, claim_folder(folder, parts))
-        return _evaluate(config, asked, job, into, stage_job)
+    assert section.questions is not None
+    return _Ready(
+        asked=asked,
+        job=job,
+        parts=parts,
+        stages=_stage_job(config, student, how),
+        trained=trained,
+        numbers=official_numbers(asked, section.questions),
+    )
 
 
-def _evaluate(config: Config, asked: QuestionSet, job: LoopJob, into: Collection, stage_job: StageJob | None) -> Scores:
-    folder, source = into.folder, config.evaluate.questions
+def _evaluate(config: Config, ready: _Ready, into: Collection) -> Scores:
+    folder, asked, source = into.folder, ready.asked, config.evaluate.questions
     assert source is not None
     print(asked.line(source))
-    stats = collect(asked.questions, job, into, config.ray)
+    notes = _notes(config, ready)
+    for note in notes:
+        print(note)
+    stats = collect(asked.questions, ready.job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
         raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
-    stages = _stages(stage_job, config) if stage_job else {}
+    stages = _stages(ready.stages, config) if ready.stages else {}
     predictions = _predictions(asked, into)
-    scores = score(predictions, seed=config.run.seed, stages=stages)
-    _write(folder, into, predictions, scores)
-    write_manifest(folder, Manifest("evaluate", into.fingerprint, _manifest_counts(numbers, scores), stats.facts()))
-    _tell(folder, into, scores)
+    scores = score(predictions, seed=config.run.seed, stages=stages, trained=ready.trained)
+    write_results(folder, into, predictions, scores, notes)
+    write_official(folder, asked.format, predictions, ready.numbers)
+    made = _manifest_counts(numbers, predictions, scores)
+    write_manifest(folder, Manifest("evaluate", into.fingerprint, made, stats.facts()))
+    tell(folder, into, scores, numbers)
     return scores
+
+
+def _notes(config: Config, ready: _Ready) -> list[str]:
+    """What a reader of the scores must know, found before anything runs."""
+    notes, asked = [], ready.asked
+    if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
+        notes.append(f"warning: {warning}")
+    if config.evaluate.aliases is not None:
+        notes.append(
+            f"note: evaluate.aliases has further names for {asked.aliased:,} of {len(asked.questions):,} answers"
+        )
+    elif asked.format is QuestionFormat.TWO_WIKI:
+        notes.append(
+            "note: 2WikiMultiHopQA's script counts further names of an answer as right; evaluate.aliases is empty, so "
+            "scores may be lower than its own"
+        )
+    return notes
 
 
 def _questions(config: Config) -> QuestionSet:
     section = config.evaluate
     if section.questions is None:
         raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
-    return read_questions(section.questions, limit=section.limit, sample=section.sample)
+    return read_questions(section.questions, limit=section.limit, sample=section.sample, aliases=section.aliases)
 
 
 def _student(config: Config) -> ModelSection:
@@ -123,13 +173,13 @@ def _stages(job: StageJob, config: Config) -> dict[str, StageScore]:
         return score_stages(job, config.ray)
 
 
-def _collection(student: ModelSection, folder: Path, fingerprint: str) -> Collection:
+def _collection(config: Config, student: ModelSection, folder: Path, fingerprint: str) -> Collection:
     return Collection(
         folder=folder,
         title="evaluate",
         model_name=student.name,
         fingerprint=fingerprint,
-        paths=1,
+        paths=config.evaluate.paths,
         flush_rows=_FLUSH_ROWS,
         flush_s=_FLUSH_SECONDS,
         retry_permanent=False,
@@ -138,40 +188,21 @@ def _collection(student: ModelSection, folder: Path, fingerprint: str) -> Collec
 
 def _predictions(asked: QuestionSet, into: Collection) -> list[Prediction]:
     wanted = {question.id for question in asked.questions}
-    trajectories = map(trajectory_of, read_rows(into.trajectories, TRAJECTORIES))
-    finished = {found.question.id: found for found in trajectories if found.question.id in wanted}
-    failed = {name: last.kind for (name, _), last in read_ledger(into.trajectories, into.failures).failed.items()}
+    finished: dict[str, list[Trajectory]] = {}
+    for trajectory in map(trajectory_of, read_rows(into.trajectories, TRAJECTORIES)):
+        # An earlier run may have had more questions and more paths.
+        if trajectory.question.id in wanted and trajectory.path < into.paths:
+            finished.setdefault(trajectory.question.id, []).append(trajectory)
+    for paths in finished.values():
+        paths.sort(key=lambda trajectory: trajectory.path)
+    attempts = read_ledger(into.trajectories, into.failures).failed
+    failed = {name: attempts[name, path].kind for name, path in sorted(attempts, reverse=True) if path < into.paths}
     closed_rule = asked.format is not QuestionFormat.MUSIQUE
     return predictions_of(asked.questions, finished, failed, closed_rule=closed_rule)
 
 
-def _write(folder: Path, into: Collection, predictions: Sequence[Prediction], scores: Scores) -> None:
-    lines = (json.dumps(prediction_row(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
-    write_text(folder / PREDICTIONS_FILE, "".join(lines))
-    write_json(folder / SCORES_FILE, {"model": into.model_name, "fingerprint": into.fingerprint, **asdict(scores)})
-    about = [f"Student: `{into.model_name}`. A question that failed scores 0. All questions: `{PREDICTIONS_FILE}`."]
-    write_text(folder / PAGE_FILE, markdown("Evaluation", about, score_tables(scores)))
-
-
-def _manifest_counts(numbers: dict[str, Any], scores: Scores) -> dict[str, Any]:
-    assert numbers["asked"] == scores.quality.questions, "every question is scored"
-    assert numbers["finished"] == scores.finished, "every finished question is scored as finished"
+def _manifest_counts(numbers: dict[str, Any], predictions: Sequence[Prediction], scores: Scores) -> dict[str, Any]:
+    assert numbers["questions"] == scores.quality.questions, "every question is scored"
+    paths = sum(prediction.paths for prediction in predictions)
+    assert numbers["finished"] == paths, "every finished path has its say"
     return {**numbers, "scored": scores.quality.questions}
-
-
-def _tell(folder: Path, into: Collection, scores: Scores) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    for table in score_tables(scores):
-        console.print(rich_table(table))
-    quality = scores.quality
-    print(
-        f"evaluate: {into.model_name}: EM {quality.exact_match:.1%}, F1 {quality.f1:.1%}, Acc "
-        f"{quality.accuracy_tokens:.1%} of {quality.questions} questions, {sum(scores.failed.values())} failed; "
-        f"scores in {folder / PAGE_FILE}, answers in {folder / PREDICTIONS_FILE}"
-    )
-    if any(kind.transient for kind in FailureKind if kind in scores.failed):
-        print("next: the same command again tries what failed for a transient reason")
-    else:
-        print("next: steper report, or steper serve")

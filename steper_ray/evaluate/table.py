@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from steper_ray.core.support import Support
 from steper_ray.evaluate.interval import Interval
 from steper_ray.evaluate.scores import Quality, Scores
 
@@ -25,9 +26,13 @@ def score_tables(scores: Scores) -> list[Table]:
     tables = [_main(scores), _course(scores)]
     if scores.recall:
         tables.append(_recall(scores))
+    if scores.support:
+        tables.append(_support(scores.support, scores.support_questions))
     for title, groups in (("kind", scores.by_kind), ("hops", scores.by_hops)):
         if len(groups) > 1:
             tables.append(_groups(title, groups))
+    if scores.unseen:
+        tables.append(_groups("training", {"all": scores.quality, "not trained on": scores.unseen}))
     if scores.stages:
         tables.append(_stages(scores))
     return tables
@@ -55,11 +60,12 @@ def _main(scores: Scores) -> Table:
     rows = [
         ("EM", _percent(quality.exact_match), _between(scores.exact_match_interval)),
         ("F1", _percent(quality.f1), _between(scores.f1_interval)),
-        ("Acc (substring)", _percent(quality.accuracy_substring), ""),
-        ("Acc (whole tokens)", _percent(quality.accuracy_tokens), ""),
+        ("Acc (substring)", _percent(quality.accuracy_substring), _between(scores.accuracy_substring_interval)),
+        ("Acc (whole tokens)", _percent(quality.accuracy_tokens), _between(scores.accuracy_tokens_interval)),
         ("answered", _percent(scores.answered_share), ""),
     ]
-    return Table(f"Scores of {quality.questions:,} questions", ("measure", "%", "95 % interval"), rows)
+    title = f"Scores of {quality.questions:,} questions, {quality.tokens:,.0f} tokens each"
+    return Table(title, ("measure", "%", "95 % interval"), rows)
 
 
 def _course(scores: Scores) -> Table:
@@ -73,12 +79,34 @@ def _course(scores: Scores) -> Table:
             (f"questions of {_counted(steps, 'step')}", f"{number:,}")
             for steps, number in scores.steps_histogram.items()
         ),
+        *_paths(scores),
         ("prompt tokens per question", f"{cost.prompt_tokens:,.0f}"),
         ("of these cached", f"{cost.cached_tokens:,.0f}"),
         ("completion tokens per question", f"{cost.completion_tokens:,.0f}"),
         ("seconds of completions per question", f"{cost.seconds:.2f}"),
     ]
     return Table("Course of the loop", ("what", "value"), rows)
+
+
+def _paths(scores: Scores) -> list[tuple[str, str]]:
+    if scores.paths == 1:
+        return []
+    return [("paths per question", f"{scores.paths:.2f}"), ("paths that agree, %", _percent(scores.agreement))]
+
+
+def _support(support: Support, questions: int) -> Table:
+    rows = [
+        ("passages", *map(_percent, (support.exact_match, support.f1, support.precision, support.recall))),
+        (
+            "joint with the answer",
+            *map(
+                _percent,
+                (support.joint_exact_match, support.joint_f1, support.joint_precision, support.joint_recall),
+            ),
+        ),
+    ]
+    title = f"All retrieved against gold passages, % ({questions:,} questions)"
+    return Table(title, ("what", "EM", "F1", "precision", "recall"), rows)
 
 
 def _recall(scores: Scores) -> Table:
@@ -96,13 +124,16 @@ def _groups(title: str, groups: Mapping[str, Quality] | Mapping[int, Quality]) -
             str(name or "not given"),
             f"{quality.questions:,}",
             _percent(quality.exact_match),
+            _between(quality.exact_match_interval),
             _percent(quality.f1),
             _percent(quality.accuracy_substring),
             _percent(quality.accuracy_tokens),
+            f"{quality.tokens:,.0f}",
         )
         for name, quality in groups.items()
     ]
-    return Table(f"By {title}, %", (title, "questions", "EM", "F1", "Acc (substring)", "Acc (whole tokens)"), rows)
+    scores = ("EM", "EM, 95 % interval", "F1", "Acc (substring)", "Acc (whole tokens)")
+    return Table(f"By {title}, %", (title, "questions", *scores, "tokens per question"), rows)
 
 
 def _stages(scores: Scores) -> Table:

@@ -12,6 +12,7 @@ from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.samples import samples_of
 from steper_ray.core.selection import Correctness
 from steper_ray.core.types import STAGE_TERMS, Layout, Sample, Stage, Target
+from steper_ray.data.contamination import hash_line, write_hashes
 from steper_ray.data.schemas import (
     MESSAGES,
     MESSAGES_FOLDER,
@@ -112,12 +113,14 @@ def _write_rows(job: SamplesJob, selection: Selection, building: Path) -> tuple[
     counts = SampleCounts(finished=len(selection.reasons), questions=len({name for name, _ in kept}))
     counts.dropped.update(reason for reason in selection.reasons.values() if reason is not None)
     examples: dict[Stage, Sample] = {}
+    hashes: set[str] = set()
     with ExitStack() as stack:
         writer = stack.enter_context(PartWriter(building, SAMPLES, rows=_ROWS_PER_PART, seconds=float("inf")))
         chats = stack.enter_context(_messages_writer(building)) if job.section.messages else None
         for row in read_rows(job.generation / "trajectories", TRAJECTORIES, keys=kept):
             trajectory, answer = trajectory_of(row), selection.answers.get(row["question_id"])
             counts.used += 1
+            hashes.add(hash_line(trajectory.question))
             counts.one_step += len(trajectory.steps) == 1
             counts.teachers.add(row["model"])
             # Prompts are built now, whatever version the teacher saw.
@@ -129,6 +132,7 @@ def _write_rows(job: SamplesJob, selection: Selection, building: Path) -> tuple[
             if chats is not None:
                 as_chat = replace(job.how, layout=Layout.TURNS, target=Target.STEP)
                 chats.add(messages_row(samples_of(trajectory, as_chat, answer)[-1], provenance))
+    write_hashes(building, hashes)
     return counts, examples
 
 

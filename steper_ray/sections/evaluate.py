@@ -12,6 +12,8 @@ class EvaluateSection(Section):
 
     questions: Path | None = None
     """Held-out questions with gold answers."""
+    aliases: Path | None = None
+    """2WikiMultiHopQA's `id_aliases.json`: further names of the gold answers, by `answer_id`."""
     samples: Path | None = None
     """Held-out samples for loss and token accuracy per stage; empty leaves these out."""
     folder: Path | None = None
@@ -20,6 +22,8 @@ class EvaluateSection(Section):
     """Only the first n questions; with `sample`, n chosen at random."""
     sample: int | None = None
     """Seed of that choice; a larger limit with the same seed keeps what a smaller one chose."""
+    paths: Positive = 1
+    """Reasoning paths per question; of several, the answer that most of them gave is taken (self-consistency)."""
     actors: Positive = 1
     """Student engines; work begins when the first is up."""
     actors_max: Positive | None = None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from steper_ray.core.chat import ChatFormat
+from steper_ray.data.contamination import copy_hashes
 from steper_ray.runs import write_text
 from steper_ray.student.adapter import Adapter
 from steper_ray.student.card import WeightsCard, write_card
@@ -28,6 +29,7 @@ def export_weights(
     adapter: Adapter | None,
     card: WeightsCard,
     *,
+    samples: Path | None = None,
     update: int | None = None,
 ) -> Path:
     """Write `<folder>/weights`, replacing what an earlier export left; it appears only when it is whole.
@@ -38,6 +40,7 @@ def export_weights(
         trained: the trained weights by name (`student.model.gather_weights`).
         adapter: with LoRA: the merged weights are written, and the adapter in PEFT's format under `adapter/`.
         card: what the weights say about themselves.
+        samples: folder of the samples, for the hashes of their questions: an evaluation warns where it meets them.
         update: the update whose weights these are, for the model card; None means the last.
     """
     target, temporary = folder / WEIGHTS, folder / f".{WEIGHTS}.tmp"
@@ -56,6 +59,8 @@ def export_weights(
     _stop_at(model, form.end_of_turn_id)
     model.save_pretrained(temporary)
     write_card(temporary, card)
+    if samples:
+        copy_hashes(samples, temporary)
     picture = _draw(folder, temporary)
     write_text(temporary / CARD_PAGE, model_card(folder, base, card, update=update, picture=picture))
     shutil.rmtree(target, ignore_errors=True)

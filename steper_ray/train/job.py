@@ -24,6 +24,7 @@ class TrainJob:
     section: TrainSection
     model: Path
     folder: Path
+    samples: Path
     units: Path
     """File of tokenised units."""
     seed: int

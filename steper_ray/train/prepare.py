@@ -25,6 +25,7 @@ def prepare_job(config: Config, inputs: TrainInputs, folder: Path) -> "TrainJob"
         section=config.train,
         model=inputs.model,
         folder=folder,
+        samples=inputs.samples,
         units=units,
         seed=config.run.seed,
         loop=inputs.loop,

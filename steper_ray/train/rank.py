@@ -45,7 +45,9 @@ def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> No
         _return_to_best(job, state)
     trained = gather_weights(state.model, ranks)
     if ranks.first:
-        export_weights(job.folder, job.model, trained, job.adapter, _card(job, state), update=state.update)
+        export_weights(
+            job.folder, job.model, trained, job.adapter, _card(job, state), samples=job.samples, update=state.update
+        )
     ranks.wait()
 
 

@@ -10,7 +10,8 @@ import pytest
 from steper_ray.config import Config, load_config
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.samples import samples_of
-from steper_ray.core.types import LoopSettings, Prompt
+from steper_ray.core.types import LoopSettings, Prompt, Question
+from steper_ray.data.contamination import Contamination, hash_line, write_hashes
 from steper_ray.data.schemas import SAMPLES, TRAJECTORIES, part_files, read_rows, sample_row, trajectory_of
 from steper_ray.drive.writer import PartWriter
 from steper_ray.errors import RunFolderError
@@ -93,6 +94,39 @@ def test_a_second_run_asks_nothing_again_and_scores_the_same(config: Config) -> 
 def test_forcing_answers_is_another_evaluation(config: Config, inputs: list[str]) -> None:
     with pytest.raises(RunFolderError, match="force_answer was False, is True"):
         evaluate(load_config(None, [*inputs, "loop.k=2", "evaluate.force_answer=true"]))
+
+
+def test_several_paths_of_a_question_are_one_prediction(inputs: list[str], tmp_path: Path) -> None:
+    several = ["loop.k=2", "evaluate.paths=3", "student.temperature=0.5", f"evaluate.folder={tmp_path}"]
+    scores = evaluate(load_config(None, [*inputs, *several]))
+    rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert [(row["answer"], row["votes"], row["paths"]) for row in rows] == [
+        ("Hee Haw", 3, 3),
+        ("Nevada", 3, 3),
+        ("", 0, 0),
+    ]
+    assert (scores.quality.questions, scores.finished, scores.paths, scores.agreement) == (3, 2, 3.0, 1.0)
+    counts = read_manifest(tmp_path, "evaluate", command="steper evaluate").counts
+    assert (counts["asked"], counts["finished"], counts["failed"]) == (9, 6, {"no_recording": 3})
+    # With one path again the others have no say.
+    evaluate(load_config(None, [*inputs, *several, "evaluate.paths=1"]))
+    rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert [row["paths"] for row in rows] == [1, 1, 0]
+
+
+def test_questions_that_the_student_was_trained_on_are_counted(inputs: list[str], tmp_path: Path, capfd: Any) -> None:
+    model = _tiny_model(tmp_path / "model")
+    write_card(model, WeightsCard(LoopSettings(k=2), PROMPT_VERSION, "steper", (1.0, 1.0, 1.0)))
+    write_hashes(model, [hash_line(Question("elsewhere", SHOW.lower()))])
+    overrides = [f"student.model={model}", f"evaluate.folder={tmp_path / 'evaluate'}"]
+    scores = evaluate(load_config(None, [*inputs, *overrides]))
+    assert scores.contamination == Contamination(questions=3, trained=1, by_id=0, by_text=1, either=1)
+    assert scores.unseen is not None
+    assert scores.unseen.exact_match == 0.0
+    assert "warning: 1 of 3 evaluated questions" in capfd.readouterr().out
+    page = (tmp_path / "evaluate" / "scores.md").read_text()
+    assert "Warning: 1 of 3 evaluated questions" in page
+    assert json.loads((tmp_path / "evaluate" / "scores.json").read_text())["contamination"]["by_text"] == 1
 
 
 def test_stages_are_scored_with_the_right_tokens_fed_in(config: Config, inputs: list[str], tmp_path: Path) -> None:

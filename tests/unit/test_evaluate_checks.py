@@ -9,6 +9,7 @@ import pytest
 from steper_ray.config import load_config
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import Layout, LoopSettings
+from steper_ray.data.contamination import HASHES_FILE
 from steper_ray.data.schemas import SAMPLES
 from steper_ray.drive.writer import PartWriter
 from steper_ray.errors import ConfigError, InputError, RunFolderError
@@ -100,3 +101,18 @@ def _samples_folder(folder: Path, how: LoopSettings, rows: int) -> None:
             writer.add(row)
     facts = {"loop": asdict(how), "prompt_version": PROMPT_VERSION}
     write_manifest(folder, Manifest("samples", "", {"samples": rows}, facts))
+
+
+def test_several_greedy_paths_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.paths above 1 needs student\.temperature above 0"):
+        evaluate(load_config(None, [f"run.folder={tmp_path}", "evaluate.paths=3"]))
+    with pytest.raises(ConfigError, match=r"evaluate\.questions is missing"):
+        evaluate(load_config(None, [f"run.folder={tmp_path}", "evaluate.paths=3", "student.temperature=0.7"]))
+
+
+def test_broken_hashes_of_the_weights_are_found_before_anything_starts(tmp_path: Path) -> None:
+    overrides = _trained_student(tmp_path)
+    (tmp_path / "weights" / HASHES_FILE).write_text("x\n")
+    with pytest.raises(RunFolderError, match=r"questions\.hashes cannot be read"):
+        evaluate(load_config(None, overrides))
+    assert not (tmp_path / "evaluate").exists()

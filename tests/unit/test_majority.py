@@ -2,7 +2,7 @@
 
 import pytest
 
-from steper_ray.core.majority import agree, majority_answer
+from steper_ray.core.majority import agree, majority_answer, plurality
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,20 @@ def test_the_majority_is_a_strict_plurality_of_at_least_two(answers: list[str], 
 def test_answers_agree_after_normalisation() -> None:
     assert agree("The Opry.", "opry")
     assert not agree("Opry", "Hee Haw")
+
+
+@pytest.mark.parametrize(
+    ("answers", "place"),
+    [
+        (["Opry", "Hee Haw", "hee haw!"], 1),
+        (["Opry", "Hee Haw", "the Opry", "hee haw"], 0),  # a tie: the earliest
+        (["Hee Haw", "Opry", "the Opry", "hee haw"], 0),
+        (["a", "b", "c"], 0),
+        (["", "", "Opry"], 2),  # no answer has no vote
+        (["", ""], 0),
+        (["!!!", "???", "???"], 1),
+        (["Opry"], 0),
+    ],
+)
+def test_the_answer_taken_is_the_first_of_the_most_frequent(answers: list[str], place: int) -> None:
+    assert plurality(answers) == place

@@ -5,7 +5,8 @@ import pytest
 
 from steper_ray.core.recall import Recall
 from steper_ray.core.types import FailureKind, Passage, Question, Step, StopReason, Trajectory, Usage
-from steper_ray.evaluate.interval import bootstrap
+from steper_ray.data.contamination import Contamination, Trained, id_hash, question_hash
+from steper_ray.evaluate.interval import bootstrap, score_interval
 from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
 from steper_ray.evaluate.scores import StageScore, score
 from steper_ray.evaluate.table import markdown, score_tables
@@ -57,7 +58,7 @@ def test_groups_add_up_to_all_questions() -> None:
 
 def test_the_yes_no_rule_of_f1_is_the_data_sets() -> None:
     question = Question("q", "?", ("no",))
-    found = {"q": _trajectory(question, "no one", StopReason.ANSWERED, [("1",)])}
+    found = {"q": [_trajectory(question, "no one", StopReason.ANSWERED, [("1",)])]}
     assert predictions_of([question], found, {}, closed_rule=True)[0].f1 == 0.0
     # "no one" against "no": precision 1/2, recall 1.
     assert predictions_of([question], found, {}, closed_rule=False)[0].f1 == pytest.approx(2 / 3)
@@ -65,7 +66,7 @@ def test_the_yes_no_rule_of_f1_is_the_data_sets() -> None:
 
 def test_gold_answers_are_those_of_the_questions_given_now() -> None:
     before, now = Question("q", "?", ("old",)), Question("q", "?", ("new",))
-    found = {"q": _trajectory(before, "new", StopReason.ANSWERED, [("1",)])}
+    found = {"q": [_trajectory(before, "new", StopReason.ANSWERED, [("1",)])]}
     assert predictions_of([now], found, {}, closed_rule=True)[0].exact_match == 1.0
 
 
@@ -83,6 +84,74 @@ def test_the_interval_of_equal_values_is_a_point() -> None:
     assert (interval.low, interval.high) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize(("value", "size", "low", "high"), [(0.0, 60, 0.0, 0.0596), (1.0, 60, 0.9404, 1.0)])
+def test_a_score_that_is_the_same_for_all_questions_still_has_an_interval(value, size, low, high) -> None:
+    # (1 − p)^60 = 0.025 at p = 0.0596.
+    interval = score_interval([value] * size, seed=0)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_other_scores_have_the_bootstraps_interval() -> None:
+    for values in ([0.0, 1.0, 1.0], [0.5, 0.5]):
+        assert score_interval(values, seed=2) == bootstrap(values, seed=2)
+
+
+def test_support_is_that_of_all_passages_retrieved_and_a_failed_question_has_none() -> None:
+    scores = score(_predictions(), seed=0)
+    # q1 found both of its two and nothing else, q2 its only one; q3 and q4 name none.
+    assert (scores.support_questions, scores.support.exact_match, scores.support.f1) == (2, 1.0, 1.0)
+    # Joint F1: 1 for q1; q2's answer has precision 1/2 and recall 1, F1 2/3.
+    assert scores.support.joint_f1 == pytest.approx((1 + 2 / 3) / 2)
+    assert scores.support.joint_exact_match == 0.5
+    failed = predictions_of([RIGHT], {}, {}, closed_rule=True)
+    finished = predictions_of([NEAR], {"q2": _finished()["q2"]}, {}, closed_rule=True)
+    assert score([*failed, *finished], seed=0).support.recall == 0.5
+
+
+def test_a_passage_beyond_the_gold_ones_costs_precision() -> None:
+    found = {"q1": [_trajectory(RIGHT, "Hee Haw", StopReason.ANSWERED, [("1", "3"), ("2", "4")])]}
+    support = score(predictions_of([RIGHT], found, {}, closed_rule=True), seed=0).support
+    # Titles 1 and 2 of four passages; nobody showed passage 4, it counts all the same.
+    assert (support.precision, support.recall, support.exact_match) == (0.5, 1.0, 0.0)
+
+
+def test_of_several_paths_the_most_frequent_answer_is_taken_and_all_tokens_count() -> None:
+    paths = [
+        _trajectory(RIGHT, "Opry", StopReason.ANSWERED, [("1",)]),
+        _trajectory(RIGHT, "Hee Haw", StopReason.ANSWERED, [("1",), ("2",)]),
+        _trajectory(RIGHT, "the hee-haw", StopReason.ANSWERED, [("3",)]),
+        _trajectory(RIGHT, "Hee Haw!", StopReason.ANSWERED, [("3",)]),
+        _trajectory(RIGHT, "", StopReason.STEP_LIMIT, [("3",)]),
+    ]
+    prediction = predictions_of([RIGHT], {"q1": paths}, {}, closed_rule=True)[0]
+    # "the hee-haw" is "heehaw": another answer. Two say "hee haw", the first of them stands for both.
+    assert (prediction.answer, prediction.votes, prediction.paths) == ("Hee Haw", 2, 5)
+    assert prediction.retrieved == (("1",), ("2",))
+    assert prediction.recall[-1].all == 1.0
+    assert (prediction.usage.prompt_tokens, prediction.usage.completion_tokens) == (600, 60)
+    scores = score([prediction], seed=0)
+    assert (scores.paths, scores.agreement, scores.quality.tokens) == (5.0, 0.4, 660.0)
+    assert "| paths that agree, % | 40.0 |" in markdown("", [], score_tables(scores))
+
+
+def test_an_empty_answer_is_right_by_musiques_rule_where_the_gold_answer_is_all_articles() -> None:
+    question = Question("q", "Which band?", ("The The",))
+    found = {"q": [_trajectory(question, "", StopReason.STEP_LIMIT, [("1",)])]}
+    assert predictions_of([question], found, {}, closed_rule=False)[0].f1 == 1.0
+    assert predictions_of([question], found, {}, closed_rule=True)[0].exact_match == 0.0
+    assert predictions_of([question], {}, {}, closed_rule=False)[0].f1 == 0.0
+
+
+def test_questions_of_the_training_are_counted_and_the_others_scored_apart() -> None:
+    trained = Trained(frozenset({id_hash("q1")}), frozenset({question_hash("which county")}))
+    scores = score(_predictions(), seed=0, trained=trained)
+    assert scores.contamination == Contamination(questions=4, trained=1, by_id=1, by_text=1, either=2)
+    assert scores.unseen is not None
+    assert (scores.unseen.questions, scores.unseen.exact_match) == (2, 0.0)
+    assert "| not trained on | 2 |" in markdown("", [], score_tables(scores))
+    assert score(_predictions(), seed=0).contamination is None
+
+
 def test_a_prediction_is_a_line_of_json_with_its_steps() -> None:
     row = json.loads(json.dumps(prediction_row(_predictions()[0])))
     assert row["stop"] == "answered"
@@ -98,7 +167,9 @@ def test_the_scores_are_json_and_the_page_shows_every_table() -> None:
     assert "| EM | 25.0 |" in page
     assert "| failed: timeout | 1 |" in page
     assert "| 1 to 2 | 100.0 | 100.0 | 100.0 |" in page
-    assert "| comparison | 2 | 0.0 | 0.0 | 0.0 | 0.0 |" in page
+    # None of two right: up to 1 − 0.025^(1/2) of all such questions; no tokens, since neither was finished.
+    assert "| comparison | 2 | 0.0 | 0.0 to 84.2 | 0.0 | 0.0 | 0.0 | 0 |" in page
+    assert "## Scores of 4 questions, 220 tokens each" in page
     assert "| reasoning_expansion | 0.5000 | 87.5 | 40 |" in page
     assert "\n\n\n" not in page
 
@@ -109,23 +180,30 @@ def test_a_table_with_one_group_is_left_out() -> None:
 
 
 def _predictions() -> list[Prediction]:
-    finished = {
-        "q1": _trajectory(RIGHT, "Hee Haw", StopReason.ANSWERED, [("1",), ("2",)]),
-        "q2": _trajectory(NEAR, "Elmton, Barra", StopReason.FORCED_ANSWER, [("3",)], forced=True),
-    }
     failed = {"q3": FailureKind.TIMEOUT}
-    return predictions_of([RIGHT, NEAR, FAILED, MISSING], finished, failed, closed_rule=True)
+    return predictions_of([RIGHT, NEAR, FAILED, MISSING], _finished(), failed, closed_rule=True)
+
+
+def _finished() -> dict[str, list[Trajectory]]:
+    return {
+        "q1": [_trajectory(RIGHT, "Hee Haw", StopReason.ANSWERED, [("1",), ("2",)])],
+        "q2": [_trajectory(NEAR, "Elmton, Barra", StopReason.FORCED_ANSWER, [("3",)], forced=True)],
+    }
 
 
 def _trajectory(
     question: Question, answer: str, stop: StopReason, found: list[tuple[str, ...]], *, forced: bool = False
 ) -> Trajectory:
-    titles = {"1": "Roy Clark", "2": "Hee Haw", "3": "Elmton"}
     usage = Usage(prompt_tokens=100, cached_tokens=40, completion_tokens=10, seconds=0.5)
     steps = [
-        Step(f"query {number}", ids, tuple(Passage(name, titles[name], "") for name in ids), f"r{number}", 0, usage)
+        Step(f"query {number}", ids, _passages(ids), f"r{number}", 0, usage)
         for number, ids in enumerate(found, start=1)
     ]
     if forced:
         steps.append(Step("", (), (), f"So the answer is: {answer}", 0, usage))
     return Trajectory(question, 0, tuple(steps), answer, stop)
+
+
+def _passages(ids: tuple[str, ...]) -> tuple[Passage, ...]:
+    titles = {"1": "Roy Clark", "2": "Hee Haw", "3": "Elmton"}
+    return tuple(Passage(name, titles[name], "") for name in ids if name in titles)

@@ -1,0 +1,111 @@
+"""A finished evaluation read back: the scores of each question, from `predictions.jsonl`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from steper_ray.data.records import Record, read_records
+from steper_ray.errors import RunFolderError
+
+PREDICTIONS_FILE = "predictions.jsonl"
+SCORES_FILE = "scores.json"
+MEASURES: Mapping[str, str] = MappingProxyType(
+    {
+        "exact_match": "EM",
+        "f1": "F1",
+        "accuracy_substring": "Acc (substring)",
+        "accuracy_tokens": "Acc (whole tokens)",
+    }
+)
+"""Names of the scores by their field."""
+_REMEDY = "Run `steper evaluate` again"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredQuestion:
+    """One line of predictions, as far as it is compared."""
+
+    text: str
+    golden_answers: tuple[str, ...]
+    scores: Mapping[str, float]
+    """By field, in [0, 1]."""
+    tokens: int
+    """Prompt and completion."""
+    finished: bool
+
+    @property
+    def right(self) -> bool:
+        """By EM."""
+        return self.scores["exact_match"] == 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One system on all its questions."""
+
+    folder: Path
+    model: str
+    """What the evaluation calls it."""
+    questions: Mapping[str, ScoredQuestion]
+    """By id."""
+
+
+def read_evaluated(run: Path) -> Evaluated:
+    """Read the evaluation in a folder, or that of a run folder.
+
+    Raises:
+        RunFolderError: no evaluation there.
+        InputError: a line is broken, or an id stands there twice.
+    """
+    folder = next((place for place in (run, run / "evaluate") if (place / PREDICTIONS_FILE).is_file()), None)
+    if folder is None:
+        raise RunFolderError(
+            f"no {PREDICTIONS_FILE} in {run} nor in {run / 'evaluate'}; run `steper evaluate` first, or name its folder"
+        )
+    questions: dict[str, ScoredQuestion] = {}
+    for record in read_records(folder / PREDICTIONS_FILE):
+        id = record.id()
+        if id in questions:
+            raise record.fault("duplicate id", field="id", found=id, remedy=_REMEDY)
+        questions[id] = _question(record)
+    if not questions:
+        raise RunFolderError(f"{folder / PREDICTIONS_FILE} holds no question; run `steper evaluate` again")
+    return Evaluated(folder, _model(folder), questions)
+
+
+def _question(record: Record) -> ScoredQuestion:
+    golds = record.values.get("golden_answers")
+    if not isinstance(golds, list) or not all(isinstance(gold, str) for gold in golds):
+        raise record.fault("must be a list of texts", field="golden_answers", found=golds, remedy=_REMEDY)
+    return ScoredQuestion(
+        text=record.text("question", remedy=_REMEDY),
+        golden_answers=tuple(golds),
+        scores={measure: _score(record, measure) for measure in MEASURES},
+        tokens=_tokens(record, "prompt_tokens") + _tokens(record, "completion_tokens"),
+        finished=record.values.get("stop") is not None,
+    )
+
+
+def _score(record: Record, field: str) -> float:
+    value = record.values.get(field)
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise record.fault("must be a score from 0 to 1", field=field, found=value, remedy=_REMEDY)
+    return float(value)
+
+
+def _tokens(record: Record, field: str) -> int:
+    value = record.values.get(field)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise record.fault("must be a number of tokens", field=field, found=value, remedy=_REMEDY)
+    return value
+
+
+def _model(folder: Path) -> str:
+    """As scores.json names it; a folder without one is named by itself."""
+    try:
+        values = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return folder.name
+    return str(values.get("model", folder.name)) if isinstance(values, dict) else folder.name
