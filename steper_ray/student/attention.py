@@ -22,7 +22,8 @@ def choose_attention(device: torch.device, dtype: torch.dtype = torch.bfloat16) 
     """The implementation for a device: FlashAttention's own variable-length kernel where it can work, else ours."""
     if device.type == "cuda" and dtype != torch.float32 and is_flash_attn_2_available():
         return FLASH
-    AttentionInterface.register(VARLEN_SDPA, varlen_sdpa)
+    # Its loop over units would be compiled anew for each pack.
+    AttentionInterface.register(VARLEN_SDPA, torch.compiler.disable(varlen_sdpa))
     return VARLEN_SDPA
 
 
@@ -41,7 +42,6 @@ def unit_bounds(position_ids: Tensor) -> list[int]:
     return [*starts.nonzero()[:, 0].tolist(), len(positions)]
 
 
-@torch.compiler.disable  # its loop over units would be compiled anew for each pack
 def varlen_sdpa(
     _module: nn.Module,
     query: Tensor,
