@@ -76,7 +76,7 @@ def mcnemar(first: Sequence[float], second: Sequence[float]) -> float:
     only_second = sum(after > before for before, after in zip(first, second, strict=True))
     size, fewer = only_first + only_second, min(only_first, only_second)
     tail: int = sum(comb(size, count) for count in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**size)
+    return min(1.0, 2 * tail / (1 << size))
 
 
 def sign_flip(differences: Sequence[float], seed: int) -> float:
