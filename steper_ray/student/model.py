@@ -53,8 +53,10 @@ def build_student(setup: StudentSetup, mesh: DeviceMesh, ranks: Ranks) -> nn.Mod
     with init_empty_weights(include_buffers=False):
         config = AutoConfig.from_pretrained(setup.folder, local_files_only=True)
         whole = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention)
-        whole.tie_weights()
         model = _adapted(whole, setup)
+    # Not above, where each weight that finds a place becomes one of its own: FSDP must see a tied weight as one, else it
+    # keeps a copy for each place, and where ranks have uneven shards the optimizer reaches one of them alone.
+    whole.tie_weights()
     if setup.adapter:
         for parameter in model.parameters():
             if not parameter.requires_grad:

@@ -7,7 +7,7 @@ import pytest
 from steper_ray.errors import ConfigError
 from steper_ray.train import room
 from steper_ray.train.dry_run import dry_run, look_ahead
-from tests.train.test_train_run import config_of, write_model, write_samples
+from tests.train.tiny import config_of, write_model, write_samples
 
 pytestmark = pytest.mark.ray
 

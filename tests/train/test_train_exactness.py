@@ -121,7 +121,7 @@ def by_hand(folder: Path, name: str, adapter: Adapter | None = None) -> dict[str
     return {"total": float(total.detach()), "means": means.detach(), "gradients": gradients}
 
 
-def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+def assert_same(found: dict[str, Any], expected: dict[str, Any], within: float = 1e-6) -> None:
     assert found["total"] == pytest.approx(expected["total"], rel=1e-6)
     torch.testing.assert_close(found["means"].double(), expected["means"].double(), rtol=1e-6, atol=1e-6)
     assert found["gradients"].keys() == expected["gradients"].keys()
@@ -129,7 +129,7 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         torch.cat([values["gradients"][name].flatten().double() for name in sorted(expected["gradients"])])
         for values in (found, expected)
     )
-    assert float((ours - theirs).norm() / theirs.norm()) <= 1e-6
+    assert float((ours - theirs).norm() / theirs.norm()) <= within
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -253,7 +253,7 @@ def test_compiled_layers_give_the_same_loss_and_gradients(folder: Path, alone: R
         state = state_of(folder, alone, compile=compiled)
         done = accumulate(state, packs_of(packs, reduction, alone))
         found.append({"total": done.total, "means": done.means, "gradients": gradients(state)})
-    assert_same(found[1], found[0])
+    assert_same(found[1], found[0], within=1e-5)
 
 
 def test_a_broken_loss_stops_before_the_step_and_names_stage_update_and_samples(folder: Path, alone: Ranks) -> None:

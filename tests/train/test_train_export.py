@@ -10,7 +10,7 @@ from steper_ray.core.types import LoopSettings
 from steper_ray.student.card import WeightsCard, read_card
 from steper_ray.train.export import export_weights
 from steper_ray.train.journal import Journal
-from tests.train.test_train_run import write_model
+from tests.train.tiny import write_model
 
 CARD = WeightsCard(LoopSettings(), "1", "steper", (0.5, 0.75, 0.25))
 

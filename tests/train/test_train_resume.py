@@ -23,6 +23,7 @@ PATIENCE_S = 300.0
 UPDATES = 36
 SETTINGS = ("train.epochs=4", "train.evaluate_every=6", "ray.object_store_gib=0.1")
 PROGRAM = "import sys; from steper_ray.cli import main; sys.exit(main(['train', *sys.argv[1:]]))"
+SPEEDS = ("tokens_per_s", "peak_share")
 RESULTS = ("total", "L_init", "L_exp", "L_agg", "sigma_init", "sigma_exp", "sigma_agg", "grad_norm")
 
 
@@ -61,7 +62,8 @@ def finish(inputs: Path, folder: Path, *changes: str) -> list[dict[str, Any]]:
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
-    return [{k: v for k, v in line.items() if k != "tokens_per_s"} for line in read_journal(folder / "train")]
+    lines = read_journal(folder / "train")
+    return [{name: value for name, value in line.items() if name not in SPEEDS} for line in lines]
 
 
 def wait_for(folder: Path, seen: Callable[[dict[str, Any]], bool]) -> None:
