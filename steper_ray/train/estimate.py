@@ -14,7 +14,9 @@ FP32 = 4
 CHUNK = 512
 """Target tokens whose fp32 logits exist at one time (`student.forward.CHUNK`, which needs torch)."""
 RESTING = 2**30
-"""Bytes of a worker that has loaded its libraries, and on a GPU of their kernels and buffers."""
+"""Bytes of a GPU that libraries take for kernels and buffers."""
+RESTING_CPU = 3 * 2**29
+"""Bytes of a worker on CPU beside what is counted: libraries, compiled kernels with their buffers, gaps in the heap."""
 SURE_OF_ACTIVATIONS = 0.7
 """Share of the estimated activations that are there for sure."""
 
@@ -84,7 +86,7 @@ def estimate(facts: ModelFacts, how: Holding, pack: HeaviestPack) -> MemoryEstim
     frozen = facts.parameters if how.adapter_parameters else 0
     here = 0 if how.cpu_offload and not how.on_cpu else 1
     return MemoryEstimate(
-        resting=RESTING,
+        resting=RESTING_CPU if how.on_cpu else RESTING,
         weights=here * math.ceil((FP32 * trained + how.compute_bytes * frozen) / how.workers),
         gradients=here * math.ceil(FP32 * trained / how.workers),
         moments=here * math.ceil(2 * FP32 * trained / how.workers),

@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,12 @@ _PROJECT = "steper"
 
 def open_tracker(name: str, run: TrackedRun) -> Tracker:
     """The tracker with a name of `trackers.TRACKERS`, ready for the updates after `run.after`."""
-    return {"tensorboard": Tensorboard, "wandb": Wandb, "mlflow": Mlflow}[name](run)
+    kinds: dict[str, Callable[[TrackedRun], Tracker]] = {
+        "tensorboard": Tensorboard,
+        "wandb": Wandb,
+        "mlflow": Mlflow,
+    }
+    return kinds[name](run)
 
 
 class Tensorboard:

@@ -12,7 +12,7 @@ from steper_ray.student import attention, forward
 from steper_ray.train import estimate as module
 from steper_ray.train import forecast as forecast_module
 from steper_ray.train import room as room_module
-from steper_ray.train.estimate import RESTING, HeaviestPack, Holding, estimate, remedies
+from steper_ray.train.estimate import RESTING, RESTING_CPU, HeaviestPack, Holding, estimate, remedies
 from steper_ray.train.facts import ModelFacts
 from steper_ray.train.forecast import forecast
 from steper_ray.train.plan import make_plan
@@ -42,7 +42,8 @@ def test_what_is_held_always_by_hand() -> None:
     assert (found.weights, found.gradients, found.moments) == (1368, 1368, 2736)
     # bf16 of root and two layers: 2 x (44 + 256); gradient of a layer in bf16 and fp32: 6 x 128.
     assert found.gathered == 600 + 768
-    assert found.resting == RESTING
+    assert found.resting == RESTING_CPU
+    assert estimate(FACTS, replace(TWO, on_cpu=False), PACK).resting == RESTING
 
 
 def test_what_a_pack_adds_by_hand() -> None:
@@ -53,7 +54,7 @@ def test_what_a_pack_adds_by_hand() -> None:
     assert found.activations == 6 * layer + 3200
     # All 30 targets in bf16 with gradient, and three times in fp32, since they are less than a chunk.
     assert found.logits == 10 * (4 * 30 + 12 * 30)
-    assert found.total == RESTING + 1368 + 1368 + 2736 + 1368 + 209_600 + 4800
+    assert found.total == RESTING_CPU + 1368 + 1368 + 2736 + 1368 + 209_600 + 4800
     assert found.least == found.total - 62_880
 
 
@@ -132,7 +133,7 @@ def test_a_training_that_cannot_fit_is_refused_with_numbers_and_remedies(
     assert check_memory(config, tmp_path, PACK).there == needed.least
     monkeypatch.setattr(room_module, "machine_memory", lambda: 2 * needed.least - 2)
     with pytest.raises(
-        ConfigError, match=r"train\.workers=2: each worker needs about 1\.0 GiB .*activation_checkpoint"
+        ConfigError, match=r"train\.workers=2: each worker needs about 1\.5 GiB .*activation_checkpoint"
     ):
         check_memory(config, tmp_path, PACK)
     monkeypatch.setattr(room_module, "machine_memory", lambda: 10)
