@@ -4,16 +4,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from benchmarks.training.ours import packs_of, token_loss
 from benchmarks.training.padded import IGNORED, Padding, row_of
 from benchmarks.training.plan import Plan
 from benchmarks.training_gpu.settings import Settings
 from benchmarks.training_gpu.shapes import SHAPES
 from benchmarks.training_gpu.synthetic import pack_units, split
 from steper_ray.core.types import Stage
+from steper_ray.student.ranks import Ranks
 from steper_ray.student.units import Segment, Unit
 
 UNIT = Unit(
@@ -47,6 +50,19 @@ def test_counts_of_batches_add_up() -> None:
     for _ in range(3):
         padding([row_of(SHORT)])
     assert (padding.tokens, padding.computed, padding.targets) == (9, 9, 6)
+
+
+def test_ranks_share_the_packs_of_an_update_and_make_the_same_passes() -> None:
+    units = [UNIT, UNIT, UNIT]
+    assert [pack.tokens for pack in packs_of(units, 5, Ranks())] == [5, 5, 5]
+    assert [pack.tokens for pack in packs_of(units, 5, Ranks(0, 2))] == [5, 5]
+    assert [pack.tokens for pack in packs_of(units, 5, Ranks(1, 2))] == [5, 0]
+
+
+def test_the_token_loss_weighs_stages_with_their_target_tokens() -> None:
+    # UNIT has one target of the first stage and one of the last, SHORT two of the last: (1 · 1 + 3 · 3) / 4.
+    result = SimpleNamespace(losses=(1.0, None, 3.0))
+    assert token_loss(result, [UNIT, SHORT]) == 2.5
 
 
 def test_a_plan_survives_the_command_line() -> None:
