@@ -93,7 +93,7 @@ def _room_rows(room: Room) -> list[tuple[str, str]]:
     needed = room.needed
     return [
         ("memory per worker, about", gib(needed.total)),
-        ("… libraries", gib(needed.resting)),
+        ("… libraries and buffers", gib(needed.resting)),
         ("… weights", gib(needed.weights)),
         ("… gradients", gib(needed.gradients)),
         ("… AdamW's moments", gib(needed.moments)),

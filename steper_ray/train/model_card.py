@@ -80,7 +80,7 @@ def _course(card: WeightsCard, lines: list[dict[str, Any]]) -> str:
         losses = [_shown(values.get(f"L_{term}"), ".4f") for values in (last, held_out)]
         accuracy = _shown(held_out.get(f"accuracy_{term}"), ".1%")
         table.append(f"| {stage.value} | {sigma:.4f} | {' | '.join(losses)} | {accuracy} |")
-    after = f"After {last['update']:,} updates. " if last else ""
+    after = f"Weights of update {last['update']:,}. " if last else ""
     what = f"{after}Preset `{card.preset}`; losses are nats per target token, those of training of a single update."
     return f"{what}\n\n" + "\n".join(table)
 

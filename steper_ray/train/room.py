@@ -1,7 +1,7 @@
 """Whether a training fits the memory of its workers; refused before any of them starts."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from steper_ray.config import Config
@@ -99,6 +99,12 @@ def _refusal(facts: ModelFacts, how: Holding, pack: HeaviestPack, needed: Memory
         f"activations of a pack {gib(needed.activations)}, logits {gib(needed.logits)}"
     )
     lighter = [(name, found) for name, found in remedies(facts, how, pack) if found.total < there]
+    if how.on_cpu and how.workers > 1:
+        # Fewer workers share the machine's memory, but each holds a larger shard.
+        fewer = replace(how, workers=how.workers // 2)
+        found = estimate(facts, fewer, pack)
+        if found.total < there * how.workers // fewer.workers:
+            lighter.append((f"train.workers={fewer.workers}", found))
     known = "; ".join(f"{name} would take {gib(found.total)}" for name, found in lighter)
     return (
         f"train.workers={how.workers}: each worker needs about {gib(needed.total)} ({parts}) and has {gib(there)}; "

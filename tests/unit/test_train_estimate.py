@@ -136,6 +136,9 @@ def test_a_training_that_cannot_fit_is_refused_with_numbers_and_remedies(
         ConfigError, match=r"train\.workers=2: each worker needs about 1\.5 GiB .*activation_checkpoint"
     ):
         check_memory(config, tmp_path, PACK)
+    # One worker alone has all of the machine, and holds both shards: a few KiB more.
+    with pytest.raises(ConfigError, match=r"train\.workers=1 would take 1\.5 GiB"):
+        check_memory(config, tmp_path, PACK)
     monkeypatch.setattr(room_module, "machine_memory", lambda: 10)
     with pytest.raises(ConfigError, match="no single setting makes it fit"):
         check_memory(config, tmp_path, PACK)

@@ -41,7 +41,7 @@ def base(tmp_path: Path, readme: str = "") -> Path:
 
 def test_the_page_says_what_was_trained_how_and_on_what(folder: Path) -> None:
     page = model_card(folder, base(folder), CARD, picture="curves.png")
-    assert "After 1,200 updates. Preset `steper`" in page
+    assert "Weights of update 1,200. Preset `steper`" in page
     assert "| reasoning_initialization | 0.5000 | 0.5000 | – | – |" in page
     assert "| reasoning_expansion | 0.7500 | – | – | – |" in page
     assert "| reasoning_aggregation | 0.2500 | 0.1250 | 0.2500 | 87.5% |" in page
@@ -55,7 +55,7 @@ def test_the_page_says_what_was_trained_how_and_on_what(folder: Path) -> None:
 
 def test_weights_of_an_earlier_update_are_described_by_it(folder: Path) -> None:
     page = model_card(folder, base(folder), CARD, update=1)
-    assert "After 1 updates" in page
+    assert "Weights of update 1." in page
     assert "| reasoning_aggregation | 0.2500 | 0.9000 | – | – |" in page
     assert "curves.png" not in page
 
