@@ -54,8 +54,8 @@ def build_student(setup: StudentSetup, mesh: DeviceMesh, ranks: Ranks) -> nn.Mod
         config = AutoConfig.from_pretrained(setup.folder, local_files_only=True)
         whole = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention)
         model = _adapted(whole, setup)
-    # Not above, where each weight that finds a place becomes one of its own: FSDP must see a tied weight as one. Else it
-    # keeps a copy for each place, and where ranks have uneven shards the optimizer reaches only one of them.
+    # Not above, where each weight that finds a place becomes one of its own: FSDP must see a tied weight as one.
+    # Else it keeps a copy for each place, and where ranks have uneven shards the optimizer reaches only one of them.
     whole.tie_weights()
     if setup.adapter:
         for parameter in model.parameters():
