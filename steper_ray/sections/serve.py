@@ -1,10 +1,14 @@
 """The section of the service."""
 
+import ipaddress
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from steper_ray.sections.base import Positive, Section
+
+Origin = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\-\[\]:]+$")]
 
 
 class ServeSection(Section):
@@ -13,7 +17,7 @@ class ServeSection(Section):
     index: Path | None = None
     """Index folder; empty: `index.folder`."""
     host: str = "127.0.0.1"
-    """Interface to listen on."""
+    """Interface to listen on; any but localhost needs `keys`."""
     port: int = Field(default=8000, ge=0, le=65535)
     """Port to listen on."""
     loop_replicas: Positive = 2
@@ -32,7 +36,25 @@ class ServeSection(Section):
     """Longest question."""
     max_body_bytes: Positive = 65_536
     """Longest body of a request."""
+    body_timeout_s: float = Field(default=10.0, gt=0)
+    """Longest time for the body of a request to arrive, seconds."""
+    keys: Path | None = None
+    """File of API keys, made with `steper keys add`; empty: no keys, and the service answers only to localhost."""
+    key_per_minute: Positive = 120
+    """Requests a key may send per minute, unless its entry in the file says otherwise; per ingress replica."""
+    key_concurrent: Positive = 16
+    """Requests a key may have open at a time, unless its entry in the file says otherwise; per ingress replica."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Origins (`https://example.org`) whose pages may call the service from a browser; none, and no wildcard."""
     start_timeout_s: float = Field(default=600.0, gt=0)
     """Longest wait for engine, index and loop to be ready, seconds."""
     force_answer: bool = True
     """At the step limit, write one more completion that continues `So the answer is:`."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address can be reached from its own machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost"

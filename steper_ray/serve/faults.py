@@ -11,11 +11,18 @@ class FaultType(StrEnum):
     """What went wrong, in the words of the response."""
 
     INVALID_REQUEST = "invalid_request"
+    UNAUTHENTICATED = "unauthenticated"
+    """An API key is needed, and none or none that is valid was sent."""
+    FORBIDDEN = "forbidden"
+    """A service without keys was called by a name that is not this machine's own."""
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_SLOW = "body_too_slow"
     UNANSWERABLE = "unanswerable"
     """The student cannot take this question, however often it is asked."""
+    RATE_LIMITED = "rate_limited"
+    """This API key has used up what it may."""
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     """Student, index or loop is down or starting; another try can help."""
@@ -30,10 +37,14 @@ class FaultType(StrEnum):
 
 _STATUS = {
     FaultType.INVALID_REQUEST: 422,
+    FaultType.UNAUTHENTICATED: 401,
+    FaultType.FORBIDDEN: 403,
     FaultType.NOT_FOUND: 404,
     FaultType.METHOD_NOT_ALLOWED: 405,
     FaultType.BODY_TOO_LARGE: 413,
+    FaultType.BODY_TOO_SLOW: 408,
     FaultType.UNANSWERABLE: 422,
+    FaultType.RATE_LIMITED: 429,
     FaultType.OVERLOADED: 503,
     FaultType.UNAVAILABLE: 503,
     FaultType.DEADLINE_EXCEEDED: 504,
@@ -45,15 +56,16 @@ _RETRY_AFTER_S = {FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
 class Fault(Exception):
     """Ends a request with a typed error."""
 
-    def __init__(self, type: FaultType, message: str) -> None:
+    def __init__(self, type: FaultType, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.type = type
+        self._retry_after_s = _RETRY_AFTER_S.get(type) if retry_after_s is None else retry_after_s
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After` in seconds, where another try can help."""
-        after = _RETRY_AFTER_S.get(self.type)
-        return {} if after is None else {"Retry-After": str(after)}
+        """`Retry-After` in seconds, where another try can help; what a client without a key needs to know."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.type is FaultType.UNAUTHENTICATED else {}
+        return headers if self._retry_after_s is None else {**headers, "Retry-After": str(self._retry_after_s)}
 
     def body(self) -> dict[str, Any]:
         """The JSON of the response."""

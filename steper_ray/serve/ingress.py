@@ -13,15 +13,22 @@ from starlette.exceptions import HTTPException
 from steper_ray import __version__
 from steper_ray.core.types import Question
 from steper_ray.errors import BackendError
-from steper_ray.serve.bodies import BodyLimit
+from steper_ray.serve.door import add_door
 from steper_ray.serve.faults import Fault, FaultType, fault_of
 from steper_ray.serve.handles import GONE, call
+from steper_ray.serve.headers import HEADERS
 from steper_ray.serve.loop import Answered, LoopOptions
+from steper_ray.serve.page import add_page
 from steper_ray.serve.plan import ServicePlan
 from steper_ray.serve.wire import Answer, AnswerRequest, answer_of
 
 READY_TIMEOUT_S = 10.0
-_FAULTS = {404: FaultType.NOT_FOUND, 405: FaultType.METHOD_NOT_ALLOWED, 413: FaultType.BODY_TOO_LARGE}
+_FAULTS = {
+    404: FaultType.NOT_FOUND,
+    405: FaultType.METHOD_NOT_ALLOWED,
+    408: FaultType.BODY_TOO_SLOW,
+    413: FaultType.BODY_TOO_LARGE,
+}
 
 
 class Ingress:
@@ -33,7 +40,8 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The HTTP application; Serve asks for it after construction, so nothing of it crosses processes."""
         api = FastAPI(title="steper_ray", version=__version__, docs_url=None, redoc_url=None)
-        api.add_middleware(BodyLimit, limit=self._plan.limits.max_body_bytes)
+        add_page(api)
+        add_door(api, self._plan.limits)
         handle_faults(api)
 
         @api.get("/healthz")
@@ -121,7 +129,10 @@ def handle_faults(api: FastAPI) -> None:
 
     @api.exception_handler(Exception)
     async def on_anything(_: Request, error: Exception) -> JSONResponse:
-        return _response(Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more"))
+        response = _response(Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more"))
+        # Starlette answers this one outside of all middleware.
+        response.headers.update(HEADERS)
+        return response
 
 
 def _response(fault: Fault) -> JSONResponse:

@@ -12,6 +12,7 @@ from steper_ray.drive.job import check_model, load_chat
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
+from steper_ray.serve.access import check_access
 from steper_ray.student.card import loop_of, read_card
 
 
@@ -30,11 +31,13 @@ class ServicePlan:
 
 
 def plan_service(config: Config) -> ServicePlan:
-    """Find and check the student's weights, the loop they were trained with, and the index.
+    """Find and check the student's weights, the loop they were trained with, the index, and who may ask.
 
     Raises:
-        UserError: weights or index are missing or broken, or `loop` differs from what the student was trained with.
+        UserError: weights or index are missing or broken, `loop` differs from what the student was trained with, or
+            keys are missing or broken.
     """
+    limits = check_access(config.serve)
     student = _student(config)
     check_model(student, "student")
     card = read_card(student.model) if student.model else None
@@ -46,7 +49,7 @@ def plan_service(config: Config) -> ServicePlan:
     read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
-    return ServicePlan(how, student, demonstrations, index, config.serve, config.run.seed, threads)
+    return ServicePlan(how, student, demonstrations, index, limits, config.run.seed, threads)
 
 
 def _student(config: Config) -> ModelSection:

@@ -68,7 +68,7 @@ def client(drive: Drive = quick, ready: Callable[[], Awaitable[None]] = nothing)
     api = Ingress(PLAN, Loop(Method(drive), Method(ready))).__serve_build_asgi_app__()
     # An error that nobody expected is answered, and then raised again for the log.
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://service")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def post(body: Any, drive: Drive = quick) -> httpx.Response:
