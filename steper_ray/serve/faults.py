@@ -27,6 +27,16 @@ class FaultType(StrEnum):
         """The HTTP status that goes with it."""
         return _STATUS[self]
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """Seconds after which another try can help; None where none can."""
+        return _RETRY_AFTER_S.get(self)
+
+    @property
+    def sentence(self) -> str:
+        """An example of a message."""
+        return _SENTENCES[self]
+
 
 _STATUS = {
     FaultType.INVALID_REQUEST: 422,
@@ -38,6 +48,17 @@ _STATUS = {
     FaultType.UNAVAILABLE: 503,
     FaultType.DEADLINE_EXCEEDED: 504,
     FaultType.INTERNAL: 500,
+}
+_SENTENCES = {
+    FaultType.INVALID_REQUEST: "question: is missing",
+    FaultType.NOT_FOUND: "Not Found",
+    FaultType.METHOD_NOT_ALLOWED: "Method Not Allowed",
+    FaultType.BODY_TOO_LARGE: "the body is longer than 65536 bytes",
+    FaultType.UNANSWERABLE: "step 1: the prompt exceeds 2048 tokens even without new passages",
+    FaultType.OVERLOADED: "too many questions are waiting; ask again later",
+    FaultType.UNAVAILABLE: "student and index are not ready after 10 s",
+    FaultType.DEADLINE_EXCEEDED: "no step was finished within the deadline",
+    FaultType.INTERNAL: "KeyError; the service's log says more",
 }
 _RETRY_AFTER_S = {FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
 
@@ -52,7 +73,7 @@ class Fault(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """`Retry-After` in seconds, where another try can help."""
-        after = _RETRY_AFTER_S.get(self.type)
+        after = self.type.retry_after_s
         return {} if after is None else {"Retry-After": str(after)}
 
     def body(self) -> dict[str, Any]:
