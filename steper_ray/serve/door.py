@@ -7,6 +7,7 @@ from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.bodies import BodyLimit
 from steper_ray.serve.guard import Guard
 from steper_ray.serve.headers import SecurityHeaders
+from steper_ray.serve.log import RequestLog
 from steper_ray.serve.page import PATHS
 
 FREE = ("/healthz", "/readyz", "/openapi.json", *PATHS)
@@ -29,4 +30,5 @@ def add_door(api: FastAPI, limits: ServeSection) -> None:
             allow_headers=_ASKED,
             expose_headers=_SHOWN,
         )
+    api.add_middleware(RequestLog)
     api.add_middleware(SecurityHeaders)

@@ -34,6 +34,16 @@ class FaultType(StrEnum):
         """The HTTP status that goes with it."""
         return _STATUS[self]
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """Seconds after which another try can help; None where none can."""
+        return _RETRY_AFTER_S.get(self)
+
+    @property
+    def sentence(self) -> str:
+        """An example of a message."""
+        return _SENTENCES[self]
+
 
 _STATUS = {
     FaultType.INVALID_REQUEST: 422,
@@ -50,7 +60,22 @@ _STATUS = {
     FaultType.DEADLINE_EXCEEDED: 504,
     FaultType.INTERNAL: 500,
 }
-_RETRY_AFTER_S = {FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
+_SENTENCES = {
+    FaultType.INVALID_REQUEST: "question: is missing",
+    FaultType.UNAUTHENTICATED: "an API key is needed: send the header `Authorization: Bearer KEY`",
+    FaultType.FORBIDDEN: "this service has no API keys and answers only to localhost",
+    FaultType.NOT_FOUND: "Not Found",
+    FaultType.METHOD_NOT_ALLOWED: "Method Not Allowed",
+    FaultType.BODY_TOO_LARGE: "the body is longer than 65536 bytes",
+    FaultType.BODY_TOO_SLOW: "the body did not arrive within 10 s",
+    FaultType.UNANSWERABLE: "step 1: the prompt exceeds 2048 tokens even without new passages",
+    FaultType.RATE_LIMITED: "this key may send 120 requests a minute",
+    FaultType.OVERLOADED: "too many questions are waiting; ask again later",
+    FaultType.UNAVAILABLE: "student and index are not ready after 10 s",
+    FaultType.DEADLINE_EXCEEDED: "no step was finished within the deadline",
+    FaultType.INTERNAL: "KeyError; the service's log says more",
+}
+_RETRY_AFTER_S = {FaultType.RATE_LIMITED: 1, FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
 
 
 class Fault(Exception):
@@ -59,7 +84,7 @@ class Fault(Exception):
     def __init__(self, type: FaultType, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.type = type
-        self._retry_after_s = _RETRY_AFTER_S.get(type) if retry_after_s is None else retry_after_s
+        self._retry_after_s = type.retry_after_s if retry_after_s is None else retry_after_s
 
     @property
     def headers(self) -> dict[str, str]:

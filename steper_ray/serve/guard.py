@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from steper_ray.sections.serve import ServeSection, is_loopback
+from steper_ray.serve.fault_responses import fault_response
 from steper_ray.serve.faults import Fault, FaultType
 from steper_ray.serve.keyring import Keyring
 from steper_ray.serve.keys import Key
+from steper_ray.serve.log import note
 from steper_ray.serve.quota import Quota
 
 POLICY_VIOLATION = 1008
@@ -21,7 +22,7 @@ class Guard:
     """Lets a request through or answers it with 401, 403 or 429; `free` are the paths open to everybody.
 
     A request counts against its key until its response has ended, streams included. What is let through no longer
-    carries the key, so that nothing behind this can log it; `request.state.key_name` has the key's name.
+    carries the key, so that nothing behind this can log it; the request's line in the log has the key's name.
     """
 
     def __init__(
@@ -44,7 +45,8 @@ class Guard:
         try:
             inner, quota = self._admit(scope)
         except Fault as fault:
-            await JSONResponse(fault.body(), fault.type.status, fault.headers)(scope, receive, send)
+            note(scope, error=fault.type.value)
+            await fault_response(fault)(scope, receive, send)
             return
         try:
             await self._app(inner, receive, send)
@@ -58,9 +60,10 @@ class Guard:
             _check_local(headers.getlist("host"))
             return scope, None
         key = self._keyring.find(_presented(headers.getlist("authorization")))
+        note(scope, key=key.name)
         quota = self._quota(key)
         quota.enter(self._clock())
-        return _without_key(scope, key.name), quota
+        return _without_key(scope), quota
 
     def _quota(self, key: Key) -> Quota:
         limits = self._limits
@@ -97,6 +100,6 @@ def _check_local(values: list[str]) -> None:
         )
 
 
-def _without_key(scope: Scope, name: str) -> Scope:
+def _without_key(scope: Scope) -> Scope:
     headers = [(field, value) for field, value in scope["headers"] if field.lower() != b"authorization"]
-    return {**scope, "headers": headers, "state": {**scope.get("state", {}), "key_name": name}}
+    return {**scope, "headers": headers}

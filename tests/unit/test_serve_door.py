@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.door import FREE, add_door
-from steper_ray.serve.ingress import handle_faults
+from steper_ray.serve.fault_responses import handle_faults
 from steper_ray.serve.keys import add_key, revoke_key
 from steper_ray.serve.page import PATHS, add_page
 
@@ -24,7 +24,7 @@ def application(limits: ServeSection) -> FastAPI:
 
     @api.get("/seen")
     async def seen(request: Request) -> dict[str, Any]:
-        return {"key": getattr(request.state, "key_name", None), "headers": sorted(request.headers)}
+        return {"key": request.scope["steper_note"].get("key"), "headers": sorted(request.headers)}
 
     @api.get("/broken")
     async def broken() -> None:
