@@ -19,6 +19,7 @@ _SILENT = ("/healthz", "/readyz")
 """Asked every few seconds by whoever watches the service."""
 
 requests = logging.getLogger("steper_ray.requests")
+requests.setLevel(logging.INFO)
 
 
 def log_to_stderr() -> None:
@@ -27,7 +28,6 @@ def log_to_stderr() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
         requests.addHandler(handler)
-        requests.setLevel(logging.INFO)
         requests.propagate = False
 
 
