@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from steper_ray.serve.faults import Fault, FaultType
 from steper_ray.serve.headers import HEADERS
+from steper_ray.serve.log import note
 from steper_ray.serve.wire import AnswerRequest
 
 _FAULTS = {
@@ -55,22 +56,27 @@ def declared(*types: FaultType) -> dict[int | str, dict[str, Any]]:
 def handle_faults(api: FastAPI) -> None:
     """Give every error of an application the one typed form."""
 
-    @api.exception_handler(Fault)
-    async def on_fault(_: Request, fault: Fault) -> JSONResponse:
+    def respond(request: Request, fault: Fault) -> JSONResponse:
+        note(request.scope, error=fault.type.value)
         return fault_response(fault)
 
+    @api.exception_handler(Fault)
+    async def on_fault(request: Request, fault: Fault) -> JSONResponse:
+        return respond(request, fault)
+
     @api.exception_handler(RequestValidationError)
-    async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         sentences = "; ".join(_sentence(fault) for fault in error.errors())
-        return fault_response(Fault(FaultType.INVALID_REQUEST, sentences))
+        return respond(request, Fault(FaultType.INVALID_REQUEST, sentences))
 
     @api.exception_handler(HTTPException)
-    async def on_http(_: Request, error: HTTPException) -> JSONResponse:
-        return fault_response(Fault(_FAULTS.get(error.status_code, FaultType.INVALID_REQUEST), str(error.detail)))
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        kind = _FAULTS.get(error.status_code, FaultType.INVALID_REQUEST)
+        return respond(request, Fault(kind, str(error.detail)))
 
     @api.exception_handler(Exception)
-    async def on_anything(_: Request, error: Exception) -> JSONResponse:
-        response = fault_response(Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more"))
+    async def on_anything(request: Request, error: Exception) -> JSONResponse:
+        response = respond(request, Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more"))
         # Starlette answers this one outside of all middleware.
         response.headers.update(HEADERS)
         return response

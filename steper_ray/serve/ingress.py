@@ -4,10 +4,10 @@ import time
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from steper_ray import __version__
-from steper_ray.serve import events
+from steper_ray.serve import chat, events
 from steper_ray.serve.asking import Asker
 from steper_ray.serve.door import add_door
 from steper_ray.serve.fault_responses import declared, handle_faults
@@ -46,6 +46,7 @@ class Ingress:
         api = FastAPI(title="steper_ray", version=__version__, docs_url=None, redoc_url=None)
         self._add_state(api)
         self._add_answers(api)
+        self._add_chat(api)
         add_page(api)
         handle_faults(api)
         add_door(api, self._plan.limits)
@@ -89,3 +90,29 @@ class Ingress:
             return StreamingResponse(
                 events.frames(question.id, outcomes), media_type=events.MEDIA_TYPE, headers=events.HEADERS
             )
+
+    def _add_chat(self, api: FastAPI) -> None:
+        plan, asker = self._plan, self._asker
+        model = plan.limits.model_name
+
+        @api.get("/v1/models", tags=["chat"], summary="The one model that is served, as OpenAI's clients ask for it")
+        async def models() -> dict[str, Any]:
+            return chat.models(plan)
+
+        @api.post(
+            "/v1/chat/completions",
+            tags=["chat"],
+            summary="Answer the last user message, in OpenAI's form",
+            response_class=JSONResponse,
+            responses={**ASKING, **declared(FaultType.NOT_FOUND), 200: {"description": "", "content": chat.EXAMPLES}},
+        )
+        async def completions(asked: chat.ChatRequest, request: Request) -> Response:
+            question, options = asked.checked(plan, time.time())
+            if not asked.stream:
+                found = await asker.answer(question, options)
+                note(request.scope, **facts_of(found))
+                return JSONResponse(chat.completion(found, model))
+            outcomes = noted(await asker.outcomes(question, options), request.scope)
+            usage = bool(asked.stream_options and asked.stream_options.include_usage)
+            body = chat.chunks(question.id, model, outcomes, include_usage=usage)
+            return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers=events.HEADERS)

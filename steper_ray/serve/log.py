@@ -8,9 +8,9 @@ import uuid
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from steper_ray.serve.fault_responses import fault_response
 from steper_ray.serve.faults import Fault, FaultType
 
 HEADER = "X-Request-ID"
@@ -19,6 +19,7 @@ _SILENT = ("/healthz", "/readyz")
 """Asked every few seconds by whoever watches the service."""
 
 requests = logging.getLogger("steper_ray.requests")
+requests.setLevel(logging.INFO)
 
 
 def log_to_stderr() -> None:
@@ -27,7 +28,6 @@ def log_to_stderr() -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(message)s"))
         requests.addHandler(handler)
-        requests.setLevel(logging.INFO)
         requests.propagate = False
 
 
@@ -63,8 +63,11 @@ class RequestLog:
             if valid:
                 await self._app(scope, receive, sending)
             else:
-                words = f"{HEADER}: must be 1 to {LONGEST_ID} visible ASCII characters"
-                await fault_response(Fault(FaultType.INVALID_REQUEST, words))(scope, receive, sending)
+                fault = Fault(
+                    FaultType.INVALID_REQUEST, f"{HEADER}: must be 1 to {LONGEST_ID} visible ASCII characters"
+                )
+                facts["error"] = fault.type.value
+                await JSONResponse(fault.body(), fault.type.status)(scope, receive, sending)
         except Exception:
             facts["status"] = 500  # answered outside of this
             raise

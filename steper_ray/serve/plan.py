@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config
@@ -54,7 +55,8 @@ def plan_service(config: Config) -> ServicePlan:
 
 def _student(config: Config) -> ModelSection:
     section = config.student
-    changes: dict[str, Path] = {}
+    # An engine that completes nothing for as long as any question may take has failed all of them.
+    changes: dict[str, Any] = {"watchdog_s": min(section.watchdog_s, config.serve.deadline_s)}
     if section.recordings:
         changes["recordings"] = section.recordings.resolve()
     if section.model:

@@ -59,7 +59,7 @@ STEPS = (
 
 
 class Loop:
-    """What a question holds decides: `slow` waits in step 2, `restart` begins it anew, `fail` ends there; `full`: 503."""
+    """A word in the question decides: `slow` waits in step 2, `restart` redoes it, `fail` ends there, `full` is 503."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
