@@ -17,7 +17,7 @@ from steper_ray.core.types import Question, StopReason, Usage
 from steper_ray.drive.events import StepFinished
 from steper_ray.serve.answered import LoopOptions
 from steper_ray.serve.asking import Outcome
-from steper_ray.serve.events import MEDIA_TYPE, frame
+from steper_ray.serve.events import MEDIA_TYPE, SCHEMA, frame
 from steper_ray.serve.faults import Fault, FaultType
 from steper_ray.serve.plan import ServicePlan
 from steper_ray.serve.wire import Answer, UnicodeText, question_text
@@ -182,6 +182,6 @@ _COMPLETION_EXAMPLE = {
 }
 EXAMPLES = {
     "application/json": {"schema": {"type": "object"}, "example": _COMPLETION_EXAMPLE},
-    MEDIA_TYPE: {"schema": {"type": "string"}},
+    MEDIA_TYPE: {"schema": SCHEMA},
 }
 """The content of the response, for the OpenAPI document: plain and streamed."""

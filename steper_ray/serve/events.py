@@ -27,7 +27,14 @@ _LINES = (
     'event: step_started\ndata: {"id": "7d0c1a52", "step": 1, "query": "Where was the director of Titanic born?"}\n\n'
     'event: rationale\ndata: {"step": 1, "text": "Titanic was directed"}\n\n'
 )
-EXAMPLE = {MEDIA_TYPE: {"schema": {"type": "string"}, "example": _LINES}}
+SCHEMA = {
+    "type": "object",
+    "description": "One event; the body is a stream of them.",
+    "properties": {"event": {"type": "string"}, "data": {"type": "string", "description": "JSON on one line."}},
+    "required": ["data"],
+}
+"""How OpenAPI 3.1, which has no word for streams, is told of server-sent events."""
+EXAMPLE = {MEDIA_TYPE: {"schema": SCHEMA, "example": _LINES}}
 """The content of the response, for the OpenAPI document."""
 
 

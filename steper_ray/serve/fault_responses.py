@@ -72,7 +72,9 @@ def handle_faults(api: FastAPI) -> None:
     @api.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         kind = _FAULTS.get(error.status_code, FaultType.INVALID_REQUEST)
-        return respond(request, Fault(kind, str(error.detail)))
+        response = respond(request, Fault(kind, str(error.detail)))
+        response.headers.update(error.headers or {})  # `Allow` beside 405
+        return response
 
     @api.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> JSONResponse:

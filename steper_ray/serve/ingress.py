@@ -9,25 +9,30 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from steper_ray import __version__
 from steper_ray.serve import chat, events
 from steper_ray.serve.asking import Asker
-from steper_ray.serve.door import add_door
+from steper_ray.serve.door import FREE, add_door
 from steper_ray.serve.fault_responses import declared, handle_faults
 from steper_ray.serve.faults import FaultType
 from steper_ray.serve.log import log_to_stderr, note
 from steper_ray.serve.notes import facts_of, noted
+from steper_ray.serve.openapi import describe
 from steper_ray.serve.page import add_page
 from steper_ray.serve.plan import ServicePlan
 from steper_ray.serve.wire import Answer, AnswerRequest
 
-ASKING = declared(
+ADMISSION = (
     FaultType.INVALID_REQUEST,
-    FaultType.UNANSWERABLE,
-    FaultType.BODY_TOO_LARGE,
-    FaultType.BODY_TOO_SLOW,
     FaultType.UNAUTHENTICATED,
     FaultType.FORBIDDEN,
     FaultType.RATE_LIMITED,
-    FaultType.OVERLOADED,
     FaultType.UNAVAILABLE,
+)
+"""How any request that needs a key may end at the door."""
+ASKING = declared(
+    *ADMISSION,
+    FaultType.UNANSWERABLE,
+    FaultType.BODY_TOO_LARGE,
+    FaultType.BODY_TOO_SLOW,
+    FaultType.OVERLOADED,
     FaultType.DEADLINE_EXCEEDED,
     FaultType.INTERNAL,
 )
@@ -50,6 +55,7 @@ class Ingress:
         add_page(api)
         handle_faults(api)
         add_door(api, self._plan.limits)
+        describe(api, self._plan, FREE)
         return api
 
     def _add_state(self, api: FastAPI) -> None:
@@ -95,7 +101,12 @@ class Ingress:
         plan, asker = self._plan, self._asker
         model = plan.limits.model_name
 
-        @api.get("/v1/models", tags=["chat"], summary="The one model that is served, as OpenAI's clients ask for it")
+        @api.get(
+            "/v1/models",
+            tags=["chat"],
+            summary="The one model that is served, as OpenAI's clients ask for it",
+            responses=declared(*ADMISSION),
+        )
         async def models() -> dict[str, Any]:
             return chat.models(plan)
 

@@ -1,9 +1,10 @@
 """The JSON of `POST /v1/answer`: what may be asked, and the form of an answer."""
 
+import unicodedata
 import uuid
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage, Question, StopReason, Strategy, Trajectory, Usage
@@ -21,7 +22,13 @@ def _encodable(text: str) -> str:
     return text
 
 
+def _whole(value: object) -> object:
+    """4.0 is a whole number in JSON, and some languages write it so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 UnicodeText = Annotated[str, AfterValidator(_encodable)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 _EXAMPLE = {"question": "Where was the director of Titanic born?", "step_limit": 4, "deadline_s": 20}
 
 
@@ -36,9 +43,9 @@ class AnswerRequest(BaseModel):
     """The question, in words."""
     id: UnicodeText | None = Field(default=None, min_length=1, max_length=128)
     """Comes back with the answer; made up when left out."""
-    step_limit: int | None = Field(default=None, ge=1)
+    step_limit: Count | None = None
     """Most steps, at most the service's own."""
-    k: int | None = Field(default=None, ge=1)
+    k: Count | None = None
     """Passages per retrieval, at most the service's own."""
     strategy: Annotated[Strategy, Field(strict=False)] | None = None
     """Form of the reasoning; the student knows only the one that it was trained with."""
@@ -72,19 +79,22 @@ def question_text(text: str, plan: ServicePlan, field: str) -> str:
     """A question as one line.
 
     Raises:
-        Fault: it is empty or too long.
+        Fault: it is empty or too long, or holds what is no text.
     """
-    text, longest = squeeze(text), plan.limits.max_question_chars
-    if not text:
-        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must not be empty")
+    longest = plan.limits.max_question_chars
     if len(text) > longest:
         raise Fault(FaultType.INVALID_REQUEST, f"{field}: has {len(text)} characters, at most {longest} are allowed")
+    if any(unicodedata.category(character) == "Cc" and character not in "\t\n\r" for character in text):
+        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must not hold control characters")
+    text = squeeze(text)
+    if not text:
+        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must not be empty")
     return text
 
 
 def _at_most(field: str, value: float | None, most: float) -> None:
     if value is not None and value > most:
-        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must be at most {most:g}, found {value:g}")
+        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must be at most {most:g}, found {str(value)[:40]}")
 
 
 class AnsweredStep(BaseModel):
