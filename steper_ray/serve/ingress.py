@@ -48,7 +48,8 @@ class Ingress:
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The HTTP application; Serve asks for it after construction, so nothing of it crosses processes."""
         log_to_stderr()
-        api = FastAPI(title="steper_ray", version=__version__, docs_url=None, redoc_url=None)
+        # A redirect to the path without its slash would go wherever the Host header says.
+        api = FastAPI(title="steper_ray", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._add_state(api)
         self._add_answers(api)
         self._add_chat(api)
