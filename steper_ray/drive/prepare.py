@@ -90,7 +90,7 @@ def prepare(
         in_flight=crew.in_flight,
         retrievers=crew.retrievers,
         seed=seed,
-        threads=threads_per_engine(crew.actors),
+        threads=threads_per_engine(_most_actors(crew)),
         retriever=retriever.model_copy(update={"key_file": retriever.key_file and retriever.key_file.absolute()}),
     )
     return job, {**parts, "force_answer": force_answer}

@@ -1,5 +1,6 @@
 """`steper train`: check everything, tokenise, train on Ray Train's workers, export, say what came out."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 RAY_STATE = "ray"
 """Folder of what Ray Train itself notes in a train folder; checkpoints are found without it."""
+PLACE_S, ELASTIC_PLACE_S = "300", "30"
+"""How long Ray Train waits for the workers' places. It learns of lost nodes every 20 s: until then an elastic training
+waits for the place of a lost worker, and counts the nodes anew when this time is up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     from steper_ray.train.worker import train_worker
 
     section = job.section
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", ELASTIC_PLACE_S if section.workers_min else PLACE_S)
     shutil.rmtree(job.folder / RAY_STATE, ignore_errors=True)  # Ray Train would trust it, however broken
     resources = {"CPU": float(section.cpus_per_worker)}
     if section.gpus_per_worker:
