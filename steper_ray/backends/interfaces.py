@@ -1,7 +1,8 @@
 """The two interfaces that the loop's drivers talk to, and what passes through them."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from steper_ray.core.types import Passage, Prompt, Usage
 
@@ -53,6 +54,18 @@ class LanguageModel(Protocol):
 
     async def close(self) -> None:
         """Free the engine; no request may be in flight."""
+
+
+@runtime_checkable
+class StreamingModel(Protocol):
+    """What a `LanguageModel` may also be able to do: tell its text as it is written."""
+
+    def stream(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """Write one completion: pieces of its text, the whole as the last item; closing it ends the work.
+
+        Raises:
+            BackendError: as `LanguageModel.complete`, when the iterator is asked for an item.
+        """
 
 
 class Retriever(Protocol):

@@ -1,8 +1,9 @@
 """A language model that repeats recorded rationales."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from steper_ray.backends.interfaces import Completion, Request
+from steper_ray.backends.pieces import word_by_word
 from steper_ray.core.types import FailureKind, Usage
 from steper_ray.errors import BackendError
 
@@ -39,6 +40,11 @@ class ReplayModel:
                 f"question {request.question_id!r} has {len(rationales)} recorded steps, asked for step {request.step}",
             )
         return Completion(rationales[request.step - 1], self._usage)
+
+    async def stream(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """The same word by word, without a pause; raises as `complete`."""
+        async for piece in word_by_word(await self.complete(request)):
+            yield piece
 
     async def close(self) -> None:
         """Nothing to free."""

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from steper_ray.backends.interfaces import Completion, Request
+from steper_ray.backends.pieces import word_by_word
 from steper_ray.core.prompts import MARKER
 from steper_ray.core.types import FailureKind, Usage
 from steper_ray.errors import BackendError
@@ -71,8 +72,28 @@ class ScriptedModel:
         Raises:
             BackendError: of the kind set for this request.
         """
-        seconds = self._latency(request) if self._latency else 0.0
+        seconds = self._seconds(request)
         await asyncio.sleep(seconds)
+        return self._written(request, seconds)
+
+    async def stream(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """The same word by word, spread over its time; a failure that is set comes after it."""
+        seconds = self._seconds(request)
+        try:
+            completion = self._written(request, seconds)
+        except BackendError:
+            await asyncio.sleep(seconds)
+            raise
+        async for piece in word_by_word(completion, seconds):
+            yield piece
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    def _seconds(self, request: Request) -> float:
+        return self._latency(request) if self._latency else 0.0
+
+    def _written(self, request: Request, seconds: float) -> Completion:
         kind = self._failures.get(request_key(request))
         if kind:
             raise BackendError(kind, f"scripted failure of {request_key(request)}")
@@ -81,6 +102,3 @@ class ScriptedModel:
             text = text.partition(stop)[0]
         usage = Usage(prompt_tokens=len(request.prompt_ids), completion_tokens=len(text.split()), seconds=seconds)
         return Completion(text, usage)
-
-    async def close(self) -> None:
-        """Nothing to free."""

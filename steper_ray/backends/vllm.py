@@ -4,6 +4,8 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 from steper_ray.backends.interfaces import Completion, Request
@@ -15,6 +17,7 @@ from steper_ray.sections.model import ModelSection
 
 if TYPE_CHECKING:
     from vllm import RequestOutput, SamplingParams
+    from vllm.inputs import TokensInput
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +100,19 @@ class VllmModel:
         output = await self._watched(request)
         return _completion(output, seconds=time.perf_counter() - started)
 
+    async def stream(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """Write one completion token by token; see `StreamingModel.stream`, raises as `complete`."""
+        self._check_length(request)
+        if self._leaving:
+            await asyncio.get_running_loop().create_future()
+        started, written = time.perf_counter(), _Written()
+        with self._watchdog.watching() if self._watchdog else nullcontext():
+            async with aclosing(self._outputs(request)) as outputs:
+                async for output in outputs:
+                    if piece := written.add(output):
+                        yield piece
+        yield written.completion(time.perf_counter() - started)
+
     async def close(self) -> None:
         """Free the engine; no request may be in flight."""
         await self._engine.close()
@@ -119,15 +135,33 @@ class VllmModel:
             self._calls.discard(call)
 
     async def _generate(self, request: Request) -> "RequestOutput":
+        prompt, params = self._input(request)
+        try:
+            return await self._engine.generate(prompt, params)
+        except EngineDied as death:
+            raise self._died(death) from death
+
+    async def _outputs(self, request: Request) -> "AsyncGenerator[RequestOutput, None]":
+        from vllm.sampling_params import RequestOutputKind
+
+        prompt, params = self._input(request)
+        params.output_kind = RequestOutputKind.DELTA
+        try:
+            async with aclosing(self._engine.stream(prompt, params)) as outputs:
+                async for output in outputs:
+                    yield output
+        except EngineDied as death:
+            raise self._died(death) from death
+
+    def _input(self, request: Request) -> "tuple[TokensInput, SamplingParams]":
         from vllm.inputs import tokens_input
 
         with refusals_translated():
-            params = self._sampling_params(request)
-        try:
-            return await self._engine.generate(tokens_input(list(request.prompt_ids)), params)
-        except EngineDied as death:
-            self._leave()
-            raise BackendError(FailureKind.ENGINE, f"the vLLM engine died: {death}") from death
+            return tokens_input(list(request.prompt_ids)), self._sampling_params(request)
+
+    def _died(self, death: EngineDied) -> BackendError:
+        self._leave()
+        return BackendError(FailureKind.ENGINE, f"the vLLM engine died: {death}")
 
     def _check_length(self, request: Request) -> None:
         prompt_tokens, limit = len(request.prompt_ids), self.context_tokens
@@ -165,10 +199,33 @@ class VllmModel:
             timer.start()
 
 
+class _Written:
+    """What the outputs of a stream add up to."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._tokens = self._prompt_tokens = self._cached_tokens = 0
+        self._finish_reason: str | None = None
+
+    def add(self, output: "RequestOutput") -> str:
+        """Take an output with what is new in it; gives its text."""
+        new = output.outputs[0]
+        self._texts.append(new.text)
+        self._tokens += len(new.token_ids)
+        self._prompt_tokens = len(output.prompt_token_ids or ())
+        self._cached_tokens = output.num_cached_tokens or 0
+        self._finish_reason = new.finish_reason
+        return new.text
+
+    def completion(self, seconds: float) -> Completion:
+        """The whole, after the last output."""
+        _check_ended(self._finish_reason)
+        return Completion("".join(self._texts), Usage(self._prompt_tokens, self._cached_tokens, self._tokens, seconds))
+
+
 def _completion(output: "RequestOutput", seconds: float) -> Completion:
     written = output.outputs[0]
-    if written.finish_reason not in ("stop", "length"):
-        raise BackendError(FailureKind.ENGINE, f"vLLM ended the request with {written.finish_reason!r}")
+    _check_ended(written.finish_reason)
     usage = Usage(
         prompt_tokens=len(output.prompt_token_ids or ()),
         cached_tokens=output.num_cached_tokens or 0,
@@ -176,3 +233,8 @@ def _completion(output: "RequestOutput", seconds: float) -> Completion:
         seconds=seconds,
     )
     return Completion(written.text, usage)
+
+
+def _check_ended(finish_reason: str | None) -> None:
+    if finish_reason not in ("stop", "length"):
+        raise BackendError(FailureKind.ENGINE, f"vLLM ended the request with {finish_reason!r}")

@@ -1,5 +1,6 @@
 """An engine in a process of its own, spoken to through vLLM's `AsyncLLM`: the choice on GPUs."""
 
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from itertools import count
 from typing import TYPE_CHECKING
@@ -34,12 +35,18 @@ class AsyncEngine:
 
     async def generate(self, prompt: "TokensInput", params: "SamplingParams") -> "RequestOutput":
         """Compute one request; see `Engine.generate`."""
+        async with aclosing(self.stream(prompt, params)) as outputs:
+            return await anext(outputs)
+
+    async def stream(self, prompt: "TokensInput", params: "SamplingParams") -> "AsyncGenerator[RequestOutput, None]":
+        """Compute one request; see `Engine.stream`."""
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         try:
             with refusals_translated():
                 async with aclosing(self._engine.generate(prompt, params, str(next(self._numbers)))) as outputs:
-                    return await anext(outputs)
+                    async for output in outputs:
+                        yield output
         except EngineDeadError as error:
             raise EngineDied(str(error)) from error
         except EngineGenerateError as error:

@@ -1,6 +1,6 @@
 """What `VllmModel` asks of an engine, in whichever process it computes, and how its errors become ours."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,12 @@ class Engine(Protocol):
         Raises:
             BackendError: this request failed, others go on.
             EngineDied: all requests failed, and so will every later one.
+        """
+
+    def stream(self, prompt: "TokensInput", params: "SamplingParams") -> "AsyncGenerator[RequestOutput, None]":
+        """The outputs of one request as they come, the last one `finished`; closing it takes the request out.
+
+        Raises as `generate`. `params.output_kind` says whether an output holds what is new or all.
         """
 
     async def close(self) -> None:

@@ -37,7 +37,7 @@ class Watchdog:
         self._open += 1
         try:
             yield
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             self._leave()
             raise
         except BaseException:

@@ -72,6 +72,23 @@ def begin(question: Question, path: int = 0) -> LoopState:
     return LoopState(Trajectory(question, path))
 
 
+def resume(question: Question, finished: Sequence[Step], how: LoopSettings, path: int = 0) -> LoopState:
+    """The state after steps that were finished elsewhere; none: as `begin`."""
+    if not finished:
+        return begin(question, path)
+    rationale = finished[-1].rationale
+    answer = extract_answer(rationale)
+    forced = len(finished) > how.step_limit
+    stop = _stop_reason(rationale, answer, forced, at_limit=len(finished) >= how.step_limit)
+    return LoopState(Trajectory(question, path, tuple(finished), answer, stop))
+
+
+def cut_short(state: LoopState) -> LoopState:
+    """The same between two steps, as if the step limit were reached: what is left is a forced answer, or nothing."""
+    assert state.pending is None, "cut_short comes between two steps"
+    return LoopState(replace(state.trajectory, stop=StopReason.STEP_LIMIT))
+
+
 def next_action(state: LoopState, how: LoopSettings, *, force_answer: bool = False) -> Action:
     """What to do next; with `force_answer`, a trajectory at its step limit gets one completion that answers."""
     trajectory = state.trajectory

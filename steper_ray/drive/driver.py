@@ -2,62 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from steper_ray.backends.interfaces import LanguageModel, Request, Retriever
+from steper_ray.backends.interfaces import Completion, LanguageModel, Request, Retriever, StreamingModel
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.loop import (
     Finish,
     LoopState,
     Retrieve,
     Write,
-    begin,
+    cut_short,
     fit_passages,
     fold_passages,
     fold_rationale,
     next_action,
+    resume,
 )
-from steper_ray.core.prompts import with_demonstrations
-from steper_ray.core.types import FailureKind, LoopSettings, Question, Step, StopReason, Trajectory
+from steper_ray.core.prompts import MARKER, with_demonstrations
+from steper_ray.core.types import FailureKind, LoopSettings, Question, Step, StopReason, Target, Trajectory
+from steper_ray.drive.events import (
+    Event,
+    Finished,
+    PassagesFound,
+    RationaleDelta,
+    StepFinished,
+    StepRestarted,
+    StepStarted,
+)
 from steper_ray.errors import BackendError
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class StepStarted:
-    """A query is about to be sent; `step` is 1-based."""
-
-    step: int
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class PassagesFound:
-    """The new passages of a step are known."""
-
-    step: int
-    pending: Step
-
-
-@dataclass(frozen=True, slots=True)
-class StepFinished:
-    """A rationale is written."""
-
-    step: int
-    finished: Step
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The last event of every trajectory."""
-
-    trajectory: Trajectory
-
-
-Event = StepStarted | PassagesFound | StepFinished | Finished
 
 
 @dataclass(frozen=True)
@@ -76,6 +53,12 @@ class LoopDriver:
     force_answer: bool = False
     temperature: float = 0.0
     step_timeout_s: float = 300.0
+    stream: bool = False
+    """Tell each rationale as it is written, where the model can; not for `cumulative`, which repeats itself."""
+    restarts: int = 0
+    """Times that a step is begun again after a transient failure, time-outs excepted."""
+    restart_pause_s: float = 0.2
+    """Before the first such time; doubles with each further one."""
 
     async def run(self, question: Question, path: int = 0) -> Trajectory:
         """Drive a question to its end.
@@ -88,35 +71,77 @@ class LoopDriver:
                 return event.trajectory
         raise AssertionError("the loop ended without a Finished event")
 
-    async def events(self, question: Question, path: int = 0) -> AsyncIterator[Event]:
-        """Drive a question to its end, telling each event; raises as `run` does."""
-        state = begin(question, path)
-        while True:
-            action = next_action(state, self.how, force_answer=self.force_answer)
-            match action:
-                case Retrieve(query):
-                    yield StepStarted(len(state.trajectory.steps) + 1, query)
-                    started = time.perf_counter()
-                    found = await self._in_time(self.retriever.search(query, self.how.k), "retrieval")
-                    seconds = time.perf_counter() - started
-                    state = self._fitted(fold_passages(state, found, self.how, seconds))
-                    assert state.pending is not None
-                    yield PassagesFound(len(state.trajectory.steps) + 1, state.pending)
-                case Write():
-                    written = await self._write(state, action)
-                    if written is None:
-                        yield Finished(state.trajectory)
-                        return
-                    state = written
-                    yield StepFinished(len(state.trajectory.steps), state.trajectory.steps[-1])
-                case Finish(trajectory):
-                    yield Finished(trajectory)
-                    return
+    async def events(
+        self,
+        question: Question,
+        path: int = 0,
+        finished: Sequence[Step] = (),
+        hurry: Callable[[], bool] = lambda: False,
+    ) -> AsyncGenerator[Event, None]:
+        """Drive a question to its end, telling each event; raises as `run` does.
 
-    async def _write(self, state: LoopState, action: Write) -> LoopState | None:
-        """The state after the completion; None for a forced answer that no longer fits: the step limit stands."""
+        `finished` are steps done elsewhere, behind which it goes on. Once `hurry` says so, no further step begins, and
+        the answer is forced.
+        """
+        state, failures = resume(question, finished, self.how, path), 0
+        while True:
+            between = state.pending is None and state.trajectory.stop is None
+            if between and state.trajectory.steps and self.force_answer and hurry():
+                state = cut_short(state)
+            action = next_action(state, self.how, force_answer=self.force_answer)
+            number = len(state.trajectory.steps) + 1
+            if isinstance(action, Finish):
+                yield Finished(action.trajectory)
+                return
+            if not failures and state.pending is None:
+                yield StepStarted(number, action.query if isinstance(action, Retrieve) else "")
+            try:
+                work = self._retrieve(state, action) if isinstance(action, Retrieve) else self._write(state, action)
+                async with aclosing(work) as items:
+                    async for item in items:
+                        if isinstance(item, LoopState):
+                            state, failures = item, 0
+                        else:
+                            yield item
+                            if isinstance(item, Finished):
+                                return
+            except BackendError as error:
+                if failures >= self.restarts or not _worth_another_try(error):
+                    raise
+                failures += 1
+                yield StepRestarted(number, str(error))
+                await asyncio.sleep(self.restart_pause_s * 2 ** (failures - 1))
+
+    async def _retrieve(self, state: LoopState, action: Retrieve) -> AsyncGenerator[Event | LoopState, None]:
+        started = time.perf_counter()
+        found = await self._in_time(self.retriever.search(action.query, self.how.k), "retrieval")
+        seconds = time.perf_counter() - started
+        state = self._fitted(fold_passages(state, found, self.how, seconds))
+        assert state.pending is not None
+        yield PassagesFound(len(state.trajectory.steps) + 1, state.pending)
+        yield state
+
+    async def _write(self, state: LoopState, action: Write) -> AsyncGenerator[Event | LoopState, None]:
+        request = self._request(state, action)
+        try:
+            async with aclosing(self._written(request)) as items:
+                async for item in items:
+                    if isinstance(item, Completion):
+                        state = fold_rationale(state, item.text, item.usage, self.how)
+                    else:
+                        yield RationaleDelta(action.step, item)
+        except BackendError as error:
+            if state.trajectory.stop is StopReason.STEP_LIMIT and error.kind == FailureKind.PROMPT_TOO_LONG:
+                # A forced answer that no longer fits: the step limit stands.
+                yield Finished(state.trajectory)
+                return
+            raise
+        yield StepFinished(len(state.trajectory.steps), state.trajectory.steps[-1])
+        yield state
+
+    def _request(self, state: LoopState, action: Write) -> Request:
         prompt = with_demonstrations(action.prompt, self.demonstrations)
-        request = Request(
+        return Request(
             prompt=prompt,
             prompt_ids=tuple(self.chat.prompt_ids(prompt)) if self.chat else (),
             max_tokens=action.max_tokens,
@@ -126,13 +151,22 @@ class LoopDriver:
             path=state.trajectory.path,
             step=action.step,
         )
-        try:
-            completion = await self._in_time(self.model.complete(request), "completion")
-        except BackendError as error:
-            if state.trajectory.stop is StopReason.STEP_LIMIT and error.kind == FailureKind.PROMPT_TOO_LONG:
-                return None
-            raise
-        return fold_rationale(state, completion.text, completion.usage, self.how)
+
+    async def _written(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """Pieces of the text, where they are wanted and the model can tell them; the completion is the last item."""
+        streams = self.stream and self.how.target is not Target.CUMULATIVE
+        if not (streams and isinstance(self.model, StreamingModel)):
+            yield await self._in_time(self.model.complete(request), "completion")
+            return
+        if request.prompt.continuation:
+            yield f"{MARKER} "
+        until = asyncio.get_running_loop().time() + self.step_timeout_s
+        async with aclosing(self.model.stream(request)) as pieces:
+            while True:
+                piece = await self._in_time(anext(pieces), "completion", until)
+                yield piece
+                if isinstance(piece, Completion):
+                    return
 
     def _fitted(self, state: LoopState) -> LoopState:
         limit = self.model.context_tokens
@@ -157,9 +191,16 @@ class LoopDriver:
         assert isinstance(action, Write)
         return action.max_tokens
 
-    async def _in_time(self, work: Awaitable[Result], what: str) -> Result:
+    async def _in_time(self, work: Awaitable[Result], what: str, until: float | None = None) -> Result:
+        """Await, at most until this time of the event loop; None: one step's time from now."""
+        end = asyncio.get_running_loop().time() + self.step_timeout_s if until is None else until
         try:
-            async with asyncio.timeout(self.step_timeout_s):
+            async with asyncio.timeout_at(end):
                 return await work
         except TimeoutError:
             raise BackendError(FailureKind.TIMEOUT, f"no {what} within {self.step_timeout_s:g} s") from None
+
+
+def _worth_another_try(error: BackendError) -> bool:
+    kind = FailureKind(error.kind)
+    return kind.transient and kind is not FailureKind.TIMEOUT

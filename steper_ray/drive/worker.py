@@ -15,7 +15,8 @@ from steper_ray.backends.watchdog import leave
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import FailureKind, Question, Trajectory
 from steper_ray.data.schemas import question_of, trajectory_row
-from steper_ray.drive.driver import Finished, LoopDriver, StepFinished
+from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.events import Finished, StepFinished
 from steper_ray.drive.foreman import LEASE_DEATHS, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash

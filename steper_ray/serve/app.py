@@ -3,10 +3,12 @@
 from typing import Any
 
 from ray import serve
+from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import LoggingConfig
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import engine_gpus
+from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import LoopReplica
 from steper_ray.serve.plan import ServicePlan, plan_service
@@ -32,31 +34,43 @@ def build_app(config: Config) -> serve.Application:
 def bind(plan: ServicePlan) -> serve.Application:
     """The deployments of a checked plan, handles passed inwards. Needs a connection to Ray."""
     limits = plan.limits
-    engine, search = limits.engine_replicas, limits.retriever_replicas
-    student = _deploy("student", StudentReplica, engine, UNLIMITED, _engine_resources(plan)).bind(plan)
-    retriever = _deploy("retriever", RetrieverReplica, search, UNLIMITED, {"num_cpus": 0.5}).bind(plan.index)
+    engines = _count(limits.engine_replicas, limits.engine_replicas_max, limits.engine_target_ongoing)
+    searchers = _count(limits.retriever_replicas, limits.retriever_replicas_max, limits.retriever_target_ongoing)
+    # A reload starts each light replica before its predecessor ends; an engine may lack the room for that.
+    beside, patient = {"max_surge_percent": 100}, {"graceful_shutdown_timeout_s": limits.deadline_s}
+    engine_options = {"max_surge_percent": limits.engine_surge_percent, **patient, **engines}
+    queue = {"num_replicas": limits.loop_replicas, "max_queued_requests": limits.max_queued}
     light = {"num_cpus": 0.25}
-    patience = {"graceful_shutdown_timeout_s": limits.deadline_s}
-    queue = {"max_queued_requests": limits.max_queued}
-    loop = _deploy("loop", LoopReplica, limits.loop_replicas, limits.max_ongoing, light, **patience, **queue)
-    ingress = _deploy("ingress", serve.ingress()(Ingress), 1, UNLIMITED, light, **patience)
-    return ingress.bind(plan, loop.bind(plan, student, retriever))
+
+    student = _deploy("student", StudentReplica, limits, UNLIMITED, _engine_resources(plan), **engine_options)
+    retriever = _deploy("retriever", RetrieverReplica, limits, UNLIMITED, {"num_cpus": 0.5}, **beside, **searchers)
+    loop = _deploy("loop", LoopReplica, limits, limits.max_ongoing, light, **beside, **patient, **queue)
+    ingress = _deploy("ingress", serve.ingress()(Ingress), limits, UNLIMITED, light, **beside, **patient)
+    return ingress.bind(plan, loop.bind(plan, student.bind(plan), retriever.bind(plan.index)))
 
 
 def _deploy(
-    name: str, replica: type, count: int, in_flight: int, resources: dict[str, float], **options: Any
+    name: str, replica: type, limits: ServeSection, in_flight: int, resources: dict[str, float], **options: Any
 ) -> serve.Deployment:
     made: serve.Deployment = serve.deployment(
         name=name,
-        num_replicas=count,
         max_ongoing_requests=in_flight,
         ray_actor_options=resources,
         health_check_period_s=CHECK_S,
+        health_check_timeout_s=limits.health_timeout_s,
         graceful_shutdown_wait_loop_s=0.2,
         logging_config=LoggingConfig(enable_access_log=False),
         **options,
     )(replica)
     return made
+
+
+def _count(least: int, most: int | None, target: int) -> dict[str, Any]:
+    """A fixed number of replicas, or one that follows the requests in flight."""
+    if most is None:
+        return {"num_replicas": least}
+    scaling = AutoscalingConfig(min_replicas=least, max_replicas=most, target_ongoing_requests=target)
+    return {"autoscaling_config": scaling}
 
 
 def _engine_resources(plan: ServicePlan) -> dict[str, float]:

@@ -11,11 +11,18 @@ class FaultType(StrEnum):
     """What went wrong, in the words of the response."""
 
     INVALID_REQUEST = "invalid_request"
+    UNAUTHENTICATED = "unauthenticated"
+    """An API key is needed, and none or none that is valid was sent."""
+    FORBIDDEN = "forbidden"
+    """A service without keys was called by a name that is not this machine's own."""
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BODY_TOO_LARGE = "body_too_large"
+    BODY_TOO_SLOW = "body_too_slow"
     UNANSWERABLE = "unanswerable"
     """The student cannot take this question, however often it is asked."""
+    RATE_LIMITED = "rate_limited"
+    """This API key has used up what it may."""
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     """Student, index or loop is down or starting; another try can help."""
@@ -27,33 +34,63 @@ class FaultType(StrEnum):
         """The HTTP status that goes with it."""
         return _STATUS[self]
 
+    @property
+    def retry_after_s(self) -> int | None:
+        """Seconds after which another try can help; None where none can."""
+        return _RETRY_AFTER_S.get(self)
+
+    @property
+    def sentence(self) -> str:
+        """An example of a message."""
+        return _SENTENCES[self]
+
 
 _STATUS = {
     FaultType.INVALID_REQUEST: 422,
+    FaultType.UNAUTHENTICATED: 401,
+    FaultType.FORBIDDEN: 403,
     FaultType.NOT_FOUND: 404,
     FaultType.METHOD_NOT_ALLOWED: 405,
     FaultType.BODY_TOO_LARGE: 413,
+    FaultType.BODY_TOO_SLOW: 408,
     FaultType.UNANSWERABLE: 422,
+    FaultType.RATE_LIMITED: 429,
     FaultType.OVERLOADED: 503,
     FaultType.UNAVAILABLE: 503,
     FaultType.DEADLINE_EXCEEDED: 504,
     FaultType.INTERNAL: 500,
 }
-_RETRY_AFTER_S = {FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
+_SENTENCES = {
+    FaultType.INVALID_REQUEST: "question: is missing",
+    FaultType.UNAUTHENTICATED: "an API key is needed: send the header `Authorization: Bearer KEY`",
+    FaultType.FORBIDDEN: "this service has no API keys and answers only to localhost",
+    FaultType.NOT_FOUND: "Not Found",
+    FaultType.METHOD_NOT_ALLOWED: "Method Not Allowed",
+    FaultType.BODY_TOO_LARGE: "the body is longer than 65536 bytes",
+    FaultType.BODY_TOO_SLOW: "the body did not arrive within 10 s",
+    FaultType.UNANSWERABLE: "step 1: the prompt exceeds 2048 tokens even without new passages",
+    FaultType.RATE_LIMITED: "this key may send 120 requests a minute",
+    FaultType.OVERLOADED: "too many questions are waiting; ask again later",
+    FaultType.UNAVAILABLE: "student and index are not ready after 10 s",
+    FaultType.DEADLINE_EXCEEDED: "no step was finished within the deadline",
+    FaultType.INTERNAL: "KeyError; the service's log says more",
+}
+_RETRY_AFTER_S = {FaultType.RATE_LIMITED: 1, FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
 
 
 class Fault(Exception):
     """Ends a request with a typed error."""
 
-    def __init__(self, type: FaultType, message: str) -> None:
+    def __init__(self, type: FaultType, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.type = type
+        self._retry_after_s = type.retry_after_s if retry_after_s is None else retry_after_s
 
     @property
     def headers(self) -> dict[str, str]:
-        """`Retry-After` in seconds, where another try can help."""
-        after = _RETRY_AFTER_S.get(self.type)
-        return {} if after is None else {"Retry-After": str(after)}
+        """`Retry-After` in seconds, where another try can help; what a client without a key needs to know."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.type is FaultType.UNAUTHENTICATED else {}
+        return headers if self._retry_after_s is None else {**headers, "Retry-After": str(self._retry_after_s)}
 
     def body(self) -> dict[str, Any]:
         """The JSON of the response."""

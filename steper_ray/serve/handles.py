@@ -1,6 +1,8 @@
 """Deployment handles that look like a `LanguageModel` and a `Retriever`, and outlive the replicas behind them."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from ray.exceptions import RayActorError, RayTaskError
@@ -38,6 +40,24 @@ async def call(method: Any, *arguments: Any) -> Any:
         raise
 
 
+async def items(method: Any, *arguments: Any) -> AsyncGenerator[Any, None]:
+    """The items of one call of a handle's method that streams; whoever closes this ends the replica's work.
+
+    Raises as `call`, when it is asked for an item.
+    """
+    response = method.remote(*arguments)
+    try:
+        async for item in response:
+            yield item
+    except (asyncio.CancelledError, GeneratorExit):
+        response.cancel()
+        raise
+    except RayTaskError as error:
+        if isinstance(error.cause, SteperError):
+            raise error.cause from None
+        raise
+
+
 async def call_again(method: Any, *arguments: Any, kind: FailureKind) -> Any:
     """Await a call that may be repeated: tried again when its replica dies or fails for a transient reason.
 
@@ -61,10 +81,13 @@ async def call_again(method: Any, *arguments: Any, kind: FailureKind) -> Any:
 
 
 class HandleModel:
-    """A `LanguageModel` behind a handle of `StudentReplica`; `connect` comes before everything else."""
+    """A `LanguageModel` that streams, behind a handle of `StudentReplica`; `connect` comes before everything else.
+
+    A replica that dies is a failure of kind `engine`; whoever drives the loop decides on another try.
+    """
 
     def __init__(self, handle: Any) -> None:
-        self._handle = handle
+        self._handle, self._streaming = handle, handle.options(stream=True)
         self._connected = False
         self._context_tokens: int | None = None
 
@@ -91,20 +114,40 @@ class HandleModel:
 
     async def complete(self, request: Request) -> Completion:
         """Write one completion; see `LanguageModel.complete`."""
-        completion: Completion = await call_again(self._handle.complete, request, kind=FailureKind.ENGINE)
+        try:
+            completion: Completion = await call(self._handle.complete, request)
+        except GONE as error:
+            raise _gone(FailureKind.ENGINE, "student", error) from error
         return completion
+
+    async def stream(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """Write one completion piece by piece; see `StreamingModel.stream`."""
+        try:
+            async with aclosing(items(self._streaming.stream, request)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except GONE as error:
+            raise _gone(FailureKind.ENGINE, "student", error) from error
 
     async def close(self) -> None:
         """Nothing to do: Serve owns the replicas."""
 
 
 class HandleRetriever:
-    """A `Retriever` behind a handle of `RetrieverReplica`."""
+    """A `Retriever` behind a handle of `RetrieverReplica`; a replica that dies is a failure of kind `retriever`."""
 
     def __init__(self, handle: Any) -> None:
         self._handle = handle
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages; see `Retriever.search`."""
-        found: tuple[Passage, ...] = await call_again(self._handle.search, query, k, kind=FailureKind.RETRIEVER)
+        try:
+            found: tuple[Passage, ...] = await call(self._handle.search, query, k)
+        except GONE as error:
+            raise _gone(FailureKind.RETRIEVER, "retriever", error) from error
         return found
+
+
+def _gone(kind: FailureKind, role: str, error: Exception) -> BackendError:
+    """The death of a replica, in a sentence that may reach a client: Ray's own tells hosts and process ids."""
+    return BackendError(kind, f"the {role}'s replica died ({type(error).__name__})")

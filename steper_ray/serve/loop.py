@@ -1,51 +1,23 @@
 """The deployment that reasons: the core's loop, driven over handles, and so apart from engine and JVM."""
 
 import asyncio
-import time
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
-from steper_ray.core.types import FailureKind, Question, Trajectory
-from steper_ray.drive.driver import Event, Finished, LoopDriver, PassagesFound, StepFinished
+from steper_ray.core.types import FailureKind, Question, Step, Trajectory
+from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.events import Event, Finished, StepFinished
 from steper_ray.drive.job import load_chat
-from steper_ray.serve.handles import HandleModel, HandleRetriever, call, call_again
+from steper_ray.errors import BackendError
+from steper_ray.serve.answered import Answered, LoopOptions, Stopwatch
+from steper_ray.serve.deadline import Deadline
+from steper_ray.serve.handles import PAUSE_S, TRIES, HandleModel, HandleRetriever, call, call_again
 from steper_ray.serve.plan import ServicePlan
 
-
-@dataclass(frozen=True, slots=True)
-class LoopOptions:
-    """What a request may choose; None takes the service's own value."""
-
-    step_limit: int | None = None
-    temperature: float | None = None
-    force_answer: bool | None = None
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Wall seconds by what was waited for, taken from the driver's events."""
-
-    retrieval_s: float = 0.0
-    writing_s: float = 0.0
-    _last: float = field(default_factory=time.perf_counter)
-
-    def see(self, event: Event) -> None:
-        """Book the time since the event before."""
-        now = time.perf_counter()
-        if isinstance(event, PassagesFound):
-            self.retrieval_s += now - self._last
-        elif isinstance(event, StepFinished):
-            self.writing_s += now - self._last
-        self._last = now
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A finished trajectory and where its time went."""
-
-    trajectory: Trajectory
-    retrieval_s: float
-    writing_s: float
+Told = AsyncGenerator[Event | Answered, None]
+"""The events of one question; the last one is the answer, in the place of `Finished`."""
 
 
 class LoopReplica:
@@ -58,18 +30,22 @@ class LoopReplica:
         self._model = HandleModel(student)
 
     async def answer(self, question: Question, options: LoopOptions) -> Answered:
-        """Drive one question to its end.
+        """Drive one question to its end, or to its deadline.
 
         Raises:
-            BackendError: student or index failed, again and again.
+            BackendError: student or index failed, again and again, or no step was done in time.
         """
-        watch = Stopwatch()
-        await self._model.connect()
-        async for event in self._driver(options).events(question):
-            watch.see(event)
-            if isinstance(event, Finished):
-                return Answered(event.trajectory, watch.retrieval_s, watch.writing_s)
-        raise AssertionError("the loop ended without a Finished event")
+        async with aclosing(self._told(question, options, (), stream=False)) as told:
+            async for event in told:
+                if isinstance(event, Answered):
+                    return event
+        raise AssertionError("the loop ended without an answer")
+
+    async def events(self, question: Question, options: LoopOptions, finished: tuple[Step, ...]) -> Told:
+        """Tell what happens; goes on behind steps that another replica has finished; raises as `answer`."""
+        async with aclosing(self._told(question, options, finished, stream=True)) as told:
+            async for event in told:
+                yield event
 
     async def ready(self) -> None:
         """Let the student write a token and the index be searched.
@@ -81,16 +57,41 @@ class LoopReplica:
             call(self._student.ready), call_again(self._retriever.search, "ready", 1, kind=FailureKind.RETRIEVER)
         )
 
-    def _driver(self, options: LoopOptions) -> LoopDriver:
-        plan = self._plan
-        how, temperature, force = options.step_limit, options.temperature, options.force_answer
+    async def _told(
+        self, question: Question, options: LoopOptions, finished: tuple[Step, ...], *, stream: bool
+    ) -> Told:
+        watch, deadline, steps = Stopwatch(), Deadline(options.until), list(finished)
+        driver = self._driver(options, stream)
+        try:
+            await deadline.wait(self._model.connect())
+            async with aclosing(driver.events(question, 0, finished, deadline.is_near)) as events:
+                while True:
+                    event = await deadline.wait(anext(events))
+                    watch.see(event)
+                    if isinstance(event, Finished):
+                        yield watch.answered(event.trajectory, partial=deadline.was_near)
+                        return
+                    if isinstance(event, StepFinished):
+                        steps.append(event.finished)
+                        deadline.step_took(event.finished)
+                    yield event
+        except TimeoutError:
+            if not steps:
+                raise BackendError(FailureKind.TIMEOUT, "no step was finished within the deadline") from None
+            yield watch.answered(Trajectory(question, 0, tuple(steps)), partial=True)
+
+    def _driver(self, options: LoopOptions, stream: bool) -> LoopDriver:
+        plan, force = self._plan, options.force_answer
         return LoopDriver(
-            how=plan.how if how is None else replace(plan.how, step_limit=how),
+            how=replace(plan.how, k=options.k or plan.how.k, step_limit=options.step_limit or plan.how.step_limit),
             model=self._model,
             retriever=HandleRetriever(self._retriever),
             chat=self._chat,
             demonstrations=plan.demonstrations,
             force_answer=plan.limits.force_answer if force is None else force,
-            temperature=plan.student.temperature if temperature is None else temperature,
+            temperature=plan.student.temperature if options.temperature is None else options.temperature,
             step_timeout_s=plan.limits.deadline_s,
+            stream=stream,
+            restarts=TRIES - 1,
+            restart_pause_s=PAUSE_S,
         )

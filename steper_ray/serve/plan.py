@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config
@@ -12,6 +13,7 @@ from steper_ray.drive.job import check_model, load_chat
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
+from steper_ray.serve.access import check_access
 from steper_ray.student.card import loop_of, read_card
 
 
@@ -30,11 +32,13 @@ class ServicePlan:
 
 
 def plan_service(config: Config) -> ServicePlan:
-    """Find and check the student's weights, the loop they were trained with, and the index.
+    """Find and check the student's weights, the loop they were trained with, the index, and who may ask.
 
     Raises:
-        UserError: weights or index are missing or broken, or `loop` differs from what the student was trained with.
+        UserError: weights or index are missing or broken, `loop` differs from what the student was trained with, or
+            keys are missing or broken.
     """
+    limits = check_access(config.serve)
     student = _student(config)
     check_model(student, "student")
     card = read_card(student.model) if student.model else None
@@ -46,12 +50,13 @@ def plan_service(config: Config) -> ServicePlan:
     read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
-    return ServicePlan(how, student, demonstrations, index, config.serve, config.run.seed, threads)
+    return ServicePlan(how, student, demonstrations, index, limits, config.run.seed, threads)
 
 
 def _student(config: Config) -> ModelSection:
     section = config.student
-    changes: dict[str, Path] = {}
+    # An engine that completes nothing for as long as any question may take has failed all of them.
+    changes: dict[str, Any] = {"watchdog_s": min(section.watchdog_s, config.serve.deadline_s)}
     if section.recordings:
         changes["recordings"] = section.recordings.resolve()
     if section.model:

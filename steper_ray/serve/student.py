@@ -1,13 +1,18 @@
 """The deployment that writes: one engine with the student's weights."""
 
 import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-from steper_ray.backends.interfaces import Completion, Request
+from steper_ray.backends.interfaces import Completion, Request, StreamingModel
+from steper_ray.backends.pieces import coalesced
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.drive.job import load_chat, load_model
 from steper_ray.errors import BackendError
 from steper_ray.serve.plan import ServicePlan
 
+PIECE_S = 0.03
+"""Least time between two pieces of a rationale: each costs every process on its way some CPU."""
 _PROBE = Prompt((Message("user", "Ready?"),))
 
 
@@ -27,6 +32,15 @@ class StudentReplica:
     async def complete(self, request: Request) -> Completion:
         """Write one completion; see `LanguageModel.complete`."""
         return await self._model.complete(request)
+
+    async def stream(self, request: Request) -> AsyncGenerator[str | Completion, None]:
+        """Write one completion piece by piece, or at once where the model can do no better."""
+        if not isinstance(self._model, StreamingModel):
+            yield await self._model.complete(request)
+            return
+        async with aclosing(coalesced(self._model.stream(request), PIECE_S)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     async def ready(self) -> None:
         """Write one token.

@@ -8,7 +8,8 @@ from steper_ray.backends.interfaces import Completion, Request
 from steper_ray.backends.replay import ReplayModel
 from steper_ray.backends.scripted import ScriptedModel
 from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, StopReason, Usage
-from steper_ray.drive.driver import Finished, LoopDriver, PassagesFound, StepFinished, StepStarted
+from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.events import Finished, PassagesFound, StepFinished, StepStarted
 from steper_ray.errors import BackendError
 
 QUESTION = Question("q1", "Who hosted what?", ("Hee Haw",))

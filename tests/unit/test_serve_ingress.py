@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,8 @@ from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, 
 from steper_ray.errors import BackendError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
+from steper_ray.serve.answered import Answered, LoopOptions
 from steper_ray.serve.ingress import Ingress
-from steper_ray.serve.loop import Answered, LoopOptions
 from steper_ray.serve.plan import ServicePlan
 
 LIMITS = ServeSection(max_question_chars=40, max_body_bytes=1000, deadline_s=0.3)
@@ -51,6 +52,9 @@ class Loop:
     answer: Method
     ready: Method
 
+    def options(self, stream: bool) -> "Loop":
+        return self
+
 
 async def quick(question: Question, options: LoopOptions) -> Answered:
     steps = (
@@ -68,7 +72,7 @@ def client(drive: Drive = quick, ready: Callable[[], Awaitable[None]] = nothing)
     api = Ingress(PLAN, Loop(Method(drive), Method(ready))).__serve_build_asgi_app__()
     # An error that nobody expected is answered, and then raised again for the log.
     transport = httpx.ASGITransport(app=api, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://service")
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
 
 async def post(body: Any, drive: Drive = quick) -> httpx.Response:
@@ -95,6 +99,7 @@ async def test_an_answer_carries_steps_passages_and_summed_usage() -> None:
         "question": "Is it so?",
         "answer": "yes",
         "stop": "answered",
+        "partial": False,
         "steps": [
             {
                 "query": "query",
@@ -120,9 +125,12 @@ async def test_options_reach_the_loop_and_an_id_is_made_up() -> None:
         seen.append((question, options))
         return await quick(question, options)
 
-    response = await post({"question": "So?", "step_limit": 3, "temperature": 1, "force_answer": False}, drive)
+    wishes = {"step_limit": 3, "temperature": 1, "force_answer": False, "k": 2, "strategy": "reasoning_path"}
+    before = time.time()
+    response = await post({"question": "So?", "deadline_s": 0.2, **wishes}, drive)
     [(question, options)] = seen
-    assert options == LoopOptions(step_limit=3, temperature=1.0, force_answer=False)
+    assert options == LoopOptions(options.until, step_limit=3, temperature=1.0, force_answer=False, k=2)
+    assert 0.2 <= options.until - before < 0.3
     assert len(question.id) == 32
     assert response.json()["id"] == question.id
 
@@ -139,6 +147,11 @@ async def test_options_reach_the_loop_and_an_id_is_made_up() -> None:
         ({"question": "So?", "step_limit": 4}, "step_limit: must be at most 3, found 4"),
         ({"question": "So?", "step_limit": 0}, "step_limit: input should be greater than or equal to 1"),
         ({"question": "So?", "step_limit": "2"}, "step_limit: input should be a valid integer"),
+        ({"question": "So?", "k": 5}, "k: must be at most 4, found 5"),
+        ({"question": "So?", "deadline_s": 0.31}, "deadline_s: must be at most 0.3, found 0.31"),
+        ({"question": "So?", "deadline_s": 0}, "deadline_s: input should be greater than 0"),
+        ({"question": "So?", "strategy": "self_ask"}, "strategy: the student was trained with 'reasoning_path'"),
+        ({"question": "So?", "strategy": "guess"}, "strategy: input should be 'reasoning_path' or 'self_ask'"),
         ({"question": "So?", "temperature": 2.5}, "temperature: input should be less than or equal to 2"),
         ({"question": "So?", "id": ""}, "id: "),
         ([], "the body: "),
@@ -183,7 +196,9 @@ async def test_the_deadline_ends_a_question() -> None:
 
     response = await post({"question": "So?"}, drive)
     assert response.status_code == 504
-    assert response.json() == {"error": {"type": "deadline_exceeded", "message": "no answer within 0.3 s"}}
+    assert response.json() == {
+        "error": {"type": "deadline_exceeded", "message": "no step was finished within the deadline"}
+    }
     assert ended.is_set()
 
 

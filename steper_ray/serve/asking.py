@@ -1,0 +1,164 @@
+"""Asking the loop from the ingress: deadline, typed faults, and another replica where one dies."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from ray.serve.exceptions import BackPressureError
+
+from steper_ray.core.types import Question, Step
+from steper_ray.drive.events import Event, StepFinished, StepRestarted
+from steper_ray.errors import BackendError
+from steper_ray.serve.answered import Answered, LoopOptions
+from steper_ray.serve.deadline import Deadline
+from steper_ray.serve.faults import Fault, FaultType, fault_of
+from steper_ray.serve.handles import GONE, call, items
+from steper_ray.serve.wire import Answer, answer_of
+
+logger = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 10.0
+GRACE_S = 0.5
+"""Past the deadline, in which the loop hands over what it has."""
+TRIES = 3
+"""Replicas of the loop that a question may see the death of."""
+PAUSE_S = 0.2
+
+Outcome = Event | Answer | Fault
+"""The events of one question; an answer or a fault is the last one."""
+
+
+class Asker:
+    """The loop's deployment, as the ingress sees it."""
+
+    def __init__(self, loop: Any) -> None:
+        self._loop, self._streaming = loop, loop.options(stream=True)
+
+    async def answer(self, question: Question, options: LoopOptions) -> Answer:
+        """Answer one question.
+
+        Raises:
+            Fault: overloaded, unavailable, unanswerable, or nothing done within the deadline.
+        """
+        started = time.perf_counter()
+        try:
+            answered = await Deadline(options.until + GRACE_S).wait(self._answer(question, options))
+        except (BackendError, TimeoutError) as error:
+            raise _fault(error) from error
+        return answer_of(answered, time.perf_counter() - started)
+
+    async def outcomes(self, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
+        """Answer one question, telling what happens; the first event is known when this returns.
+
+        Raises:
+            Fault: before the first event; later ones are the last outcome.
+        """
+        events = self._outcomes(question, options)
+        first = await anext(events)
+        if isinstance(first, Fault):
+            await events.aclose()
+            raise first
+        return _chained(first, events)
+
+    async def ready(self) -> None:
+        """Ask student and index for real.
+
+        Raises:
+            Fault: one of them does not answer.
+        """
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                await call(self._loop.ready)
+        except TimeoutError:
+            raise Fault(FaultType.UNAVAILABLE, f"student and index are not ready after {READY_TIMEOUT_S:g} s") from None
+        except BackendError as error:
+            raise Fault(FaultType.UNAVAILABLE, str(error)) from error
+        except GONE as error:
+            raise Fault(FaultType.UNAVAILABLE, f"the loop is down ({type(error).__name__})") from error
+        except BackPressureError:
+            raise _overloaded() from None
+
+    async def _answer(self, question: Question, options: LoopOptions) -> Answered:
+        for number in range(TRIES):
+            try:
+                answered: Answered = await call(self._loop.answer, question, options)
+            except BackPressureError:
+                if number == 0:
+                    raise _overloaded() from None
+                await asyncio.sleep(PAUSE_S)
+            except GONE as error:
+                # The loop keeps nothing between questions: another replica starts this one over.
+                logger.warning("a replica of the loop died: %s", error)
+            else:
+                return answered
+        raise _dead()
+
+    async def _outcomes(self, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
+        started, deadline = time.perf_counter(), Deadline(options.until + GRACE_S)
+        try:
+            async with aclosing(self._events(question, options)) as events:
+                while True:
+                    event = await deadline.wait(anext(events))
+                    if isinstance(event, Answered):
+                        yield answer_of(event, time.perf_counter() - started)
+                        return
+                    yield event
+        except Exception as error:
+            # The response has perhaps begun, so that nobody else could turn this into one.
+            yield _fault(error)
+
+    async def _events(self, question: Question, options: LoopOptions) -> AsyncGenerator[Event | Answered, None]:
+        """The loop's events; when its replica dies, those of another one that goes on behind the finished steps."""
+        finished: list[Step] = []
+        begun, deaths = False, 0
+        while True:
+            try:
+                async with aclosing(items(self._streaming.events, question, options, tuple(finished))) as events:
+                    async for event in events:
+                        begun = True
+                        if isinstance(event, StepFinished):
+                            finished.append(event.finished)
+                        yield event
+                        if isinstance(event, Answered):
+                            return
+            except BackPressureError:
+                if not (begun or deaths):
+                    raise _overloaded() from None
+                await asyncio.sleep(PAUSE_S)  # never in the middle of an answer; the deadline ends this
+            except GONE as error:
+                logger.warning("a replica of the loop died: %s", error)
+                deaths += 1
+                if deaths == TRIES:
+                    raise _dead() from error
+                if begun:
+                    yield StepRestarted(len(finished) + 1, "the loop's replica died")
+
+
+async def _chained(first: Outcome, rest: AsyncGenerator[Outcome, None]) -> AsyncGenerator[Outcome, None]:
+    async with aclosing(rest):
+        yield first
+        async for outcome in rest:
+            yield outcome
+
+
+def _overloaded() -> Fault:
+    return Fault(FaultType.OVERLOADED, "too many questions are waiting; ask again later")
+
+
+def _dead() -> Fault:
+    return Fault(FaultType.UNAVAILABLE, f"{TRIES} replicas of the loop died over this question")
+
+
+def _fault(error: Exception) -> Fault:
+    match error:
+        case Fault():
+            return error
+        case BackendError():
+            return fault_of(error)
+        case TimeoutError():
+            return Fault(FaultType.DEADLINE_EXCEEDED, "no step was finished within the deadline")
+    logger.error("an unexpected error", exc_info=error)
+    return Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more")

@@ -1,0 +1,36 @@
+"""Looking at the replicas of the running service, and killing them as an operating system would."""
+
+import os
+import signal
+from typing import Any
+
+
+def replicas(deployment: str) -> list[Any]:
+    """Actor handles of a deployment's replicas."""
+    import ray
+    from ray.util import list_named_actors
+
+    names = [actor["name"] for actor in list_named_actors(all_namespaces=True) if f"#{deployment}#" in actor["name"]]
+    return [ray.get_actor(name, namespace="serve") for name in names]
+
+
+def process_id(replica: Any) -> int:
+    """Of a replica."""
+    import ray
+
+    found: int = ray.get(replica.__ray_call__.remote(lambda _: os.getpid()), timeout=10)
+    return found
+
+
+def send_signal(deployment: str, number: int = signal.SIGKILL) -> None:
+    """To every replica of a deployment."""
+    for id in [process_id(replica) for replica in replicas(deployment)]:
+        os.kill(id, number)
+
+
+def ongoing(deployment: str) -> int:
+    """Requests in all replicas of a deployment."""
+    import ray
+
+    counts: list[int] = ray.get([replica.get_num_ongoing_requests.remote() for replica in replicas(deployment)])
+    return sum(counts)
