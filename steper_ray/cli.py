@@ -198,13 +198,14 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command = commands.add_parser("ask", help="ask a running service one question")
     command.add_argument("question")
     command.add_argument("--url", default="http://127.0.0.1:8000", help="where the service listens")
+    command.add_argument("--key-file", type=Path, metavar="FILE", help="a file with an API key of the service alone")
     command.set_defaults(run=_ask)
 
 
 def _ask(options: argparse.Namespace) -> int:
     from steper_ray.serve.ask import ask
 
-    return ask(options.question, options.url)
+    return ask(options.question, options.url, options.key_file)
 
 
 def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
