@@ -30,6 +30,7 @@ _ENTRIES = {
     "train --dry-run": ("steper_ray.train.dry_run", "dry_run"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
+    "serve --reload": ("steper_ray.serve.reload", "reload"),
     "report": ("steper_ray.report.run", "report"),
 }
 _DRY_RUNS = {
@@ -109,10 +110,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--sample", type=int, metavar="SEED", help=f"same as {phase}.sample=SEED")
         if phase in _DRY_RUNS:
             command.add_argument("--dry-run", action="store_true", help=_DRY_RUNS[phase])
+        if phase == "serve":
+            command.add_argument(
+                "--reload", action="store_true", help="replace a running service's weights or settings"
+            )
         command.set_defaults(
             run=lambda options, phase=phase: run_phase(
-                f"{phase} --dry-run" if getattr(options, "dry_run", False) else phase,
-                [*options.settings, *_flags(options, phase)],
+                _entry_name(options, phase), [*options.settings, *_flags(options, phase)]
             )
         )
     _add_corpus(commands)
@@ -122,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_demo(commands)
     return parser
+
+
+def _entry_name(options: argparse.Namespace, phase: str) -> str:
+    """The key of `_ENTRIES` that phase and flags mean."""
+    flags = [flag for flag in ("dry_run", "reload") if getattr(options, flag, False)]
+    return " ".join([phase, *(f"--{flag.replace('_', '-')}" for flag in flags)])
 
 
 def _flags(options: argparse.Namespace, phase: str) -> list[str]:
