@@ -5,6 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from ray import serve
+from ray.serve.exceptions import RayServeException
 
 from steper_ray import __version__
 from steper_ray.serve import chat, events
@@ -45,7 +47,7 @@ class Ingress:
         handle_faults(api)
         # What is added later stands further outside.
         api.add_middleware(BodyLimit, limit=self._plan.limits.max_body_bytes)
-        api.add_middleware(RequestLog)
+        api.add_middleware(RequestLog, echo=not _behind_serve())
         return api
 
     def _add_state(self, api: FastAPI) -> None:
@@ -112,3 +114,12 @@ class Ingress:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
             body = chat.chunks(question.id, model, outcomes, include_usage=usage)
             return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers=events.HEADERS)
+
+
+def _behind_serve() -> bool:
+    """Whether Serve's proxy stands outside; it makes up missing request ids and sends all of them back."""
+    try:
+        serve.get_replica_context()
+    except RayServeException:
+        return False
+    return True

@@ -69,14 +69,13 @@ def test_ten_times_too_many_questions_get_an_answer_or_a_clean_refusal(url: str)
                 else:
                     assert list(client.stream(QUESTION, id=f"q{number}"))[-1][0] == "answer"
         except ServiceError as error:
-            assert error.retry_after_s == 1
-            return error.type
+            return f"{error.type}, again in {error.retry_after_s} s"
         spent.append(time.monotonic() - started)
         return "answered"
 
     with ThreadPoolExecutor(clients) as pool:
         found = Counter(pool.map(ask, range(clients)))
-    assert set(found) == {"answered", "overloaded"}, found
+    assert set(found) == {"answered", "overloaded, again in 1 s"}, found
     assert found["answered"] >= IN_FLIGHT
     # What is accepted waits for at most the questions before it; most of the rest is eighty clients on two cores.
     assert max(spent) < 20
