@@ -35,7 +35,7 @@ def serve(config: Config, *, block: bool = True) -> str:
     if not block:
         return _start(config)
     with serving(config) as url:
-        print(f"serve: {url} answers; stop with Ctrl-C\n{_example(url)}", flush=True)
+        print(f"serve: {url} answers; stop with Ctrl-C\n{_example(url, config.serve)}", flush=True)
         _wait_for_signal()
         print("serve: stopping", flush=True)
     return url
@@ -198,11 +198,13 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _example(url: str) -> str:
+def _example(url: str, section: ServeSection) -> str:
+    question = "Where was the director of Titanic born?"
     return (
-        f"  curl {url}/v1/answer -H 'Content-Type: application/json' "
-        """-d '{"question": "Where was the director of Titanic born?"}'\n"""
-        f"""  steper ask "Where was the director of Titanic born?" --url {url}"""
+        f"  curl -N {url}/v1/answer/stream -H 'Content-Type: application/json' -d '{{\"question\": \"{question}\"}}'\n"
+        f'  steper ask "{question}" --url {url}\n'
+        f"  OpenAI's clients: base_url={url}/v1 model={section.model_name}\n"
+        f"  {url}/openapi.json describes the rest; at most {section.loop_replicas * section.max_ongoing} questions at once"
     )
 
 
