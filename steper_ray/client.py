@@ -11,7 +11,7 @@ Options are the fields of `POST /v1/answer`; answers and events are the service'
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import httpx
 
@@ -154,10 +154,10 @@ def _answer(response: httpx.Response, url: str) -> dict[str, Any]:
     body = response.json()
     if response.status_code == httpx.codes.OK and isinstance(body, dict) and "steps" in body:
         return body
-    return _raise(response, url)
+    _raise(response, url)
 
 
-def _raise(response: httpx.Response, url: str) -> Any:
+def _raise(response: httpx.Response, url: str) -> NoReturn:
     raise _error(response.json(), response) or ServiceError(
         "unexpected", f"unexpected content with status {response.status_code} from {url}"
     )

@@ -199,12 +199,12 @@ def _is_ready(url: str) -> bool:
 
 
 def _example(url: str, section: ServeSection) -> str:
-    question = "Where was the director of Titanic born?"
+    question, at_once = "Where was the director of Titanic born?", section.loop_replicas * section.max_ongoing
     return (
         f"  curl -N {url}/v1/answer/stream -H 'Content-Type: application/json' -d '{{\"question\": \"{question}\"}}'\n"
         f'  steper ask "{question}" --url {url}\n'
         f"  OpenAI's clients: base_url={url}/v1 model={section.model_name}\n"
-        f"  {url}/openapi.json describes the rest; at most {section.loop_replicas * section.max_ongoing} questions at once"
+        f"  {url}/openapi.json describes the rest; {at_once} questions at once, {section.max_queued} wait"
     )
 
 

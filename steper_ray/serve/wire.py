@@ -4,6 +4,7 @@ import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage, Question, StopReason, Strategy, Trajectory, Usage
@@ -22,7 +23,7 @@ def _encodable(text: str) -> str:
 
 
 UnicodeText = Annotated[str, AfterValidator(_encodable)]
-_EXAMPLE = {"question": "Where was the director of Titanic born?", "step_limit": 4, "deadline_s": 20}
+_EXAMPLE: JsonDict = {"question": "Where was the director of Titanic born?", "step_limit": 4, "deadline_s": 20}
 
 
 class AnswerRequest(BaseModel):
@@ -110,8 +111,8 @@ class Timings(BaseModel):
     total_s: float
 
 
-_USAGE = {"prompt_tokens": 412, "cached_tokens": 256, "completion_tokens": 21, "seconds": 0.41}
-_ANSWER = {
+_USAGE: JsonDict = {"prompt_tokens": 412, "cached_tokens": 256, "completion_tokens": 21, "seconds": 0.41}
+_ANSWER: JsonDict = {
     "id": "7d0c1a52",
     "question": "Where was the director of Titanic born?",
     "answer": "Kapuskasing",
