@@ -11,7 +11,7 @@ Options are the fields of `POST /v1/answer`; answers and events are the service'
 import json
 from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import httpx
 
@@ -50,7 +50,7 @@ class Client:
         with _faults(self._url), self._http.stream("POST", _path(self._url, "/stream"), json=body) as response:
             if not _is_stream(response):
                 response.read()
-                _raise(response, self._url)
+                raise _fault(response, self._url)
             reader = EventReader()
             for line in response.iter_lines():
                 if event := reader.read(line):
@@ -88,7 +88,7 @@ class AsyncClient:
             async with self._http.stream("POST", _path(self._url, "/stream"), json=body) as response:
                 if not _is_stream(response):
                     await response.aread()
-                    _raise(response, self._url)
+                    raise _fault(response, self._url)
                 reader = EventReader()
                 async for line in response.aiter_lines():
                     if event := reader.read(line):
@@ -152,15 +152,14 @@ def _is_stream(response: httpx.Response) -> bool:
 
 def _answer(response: httpx.Response, url: str) -> dict[str, Any]:
     body = response.json()
-    if response.status_code == httpx.codes.OK and isinstance(body, dict) and "steps" in body:
-        return body
-    _raise(response, url)
+    if response.status_code != httpx.codes.OK or not isinstance(body, dict) or "steps" not in body:
+        raise _fault(response, url)
+    return body
 
 
-def _raise(response: httpx.Response, url: str) -> NoReturn:
-    raise _error(response.json(), response) or ServiceError(
-        "unexpected", f"unexpected content with status {response.status_code} from {url}"
-    )
+def _fault(response: httpx.Response, url: str) -> ServiceError:
+    unexpected = f"unexpected content with status {response.status_code} from {url}"
+    return _error(response.json(), response) or ServiceError("unexpected", unexpected)
 
 
 def _error(body: Any, response: httpx.Response | None = None) -> ServiceError | None:
