@@ -3,8 +3,8 @@
     python benchmarks/serve.py [--repeats 3] [--only service --only raw_engine …] [--quick]
 
 Workload: that of `benchmarks/generate.py`. Clients ask in a closed loop, each question once per number of clients, with
-an empty prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces what it writes,
-so all contenders but `naive` compute the same prompts and tokens.
+an empty prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces its own, so
+all contenders but `naive` compute the same prompts and tokens.
 
 `vs_raw_engine_32` is our rate at 32 clients over that of `LLM.generate` given all recorded prompts at once, question by
 question. `overhead_ms_per_step` is what one client alone waits beyond the time its requests spend in the engine:

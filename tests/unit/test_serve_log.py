@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from steper_ray.serve.log import is_valid_id, requests
-from tests.unit.local_service import Service, plan_of
+from tests.unit.local_service import Service, plan_of, quick_restarts  # noqa: F401
 
 ASKED = {"id": "q", "question": "A secret question?"}
 
