@@ -19,6 +19,10 @@ def measure(name: str, plan: ServingPlan, folder: Path) -> dict[str, Any]:
             from benchmarks.serving.service import scripted
 
             return scripted(plan, folder)
+        case "soak":
+            from benchmarks.serving.service import soak
+
+            return soak(plan, folder)
         case "naive":
             from benchmarks.serving.naive import naive
 

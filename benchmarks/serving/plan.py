@@ -23,6 +23,7 @@ class ServingPlan:
     naive_questions: int = 8
     scripted_seconds: float = 8.0
     """How long each number of clients asks the scripted service."""
+    soak_seconds: float = 600.0
 
     def to_json(self) -> str:
         """For the command line of a contender."""

@@ -11,6 +11,7 @@ import httpx
 from benchmarks.generation.engine import section
 from benchmarks.generation.workload import INDEX, read_workload, settings
 from benchmarks.serving.clients import Asked, Watched, closed_loop
+from benchmarks.serving.memory import MemoryWatch
 from benchmarks.serving.model import ServedLoader
 from benchmarks.serving.plan import ServingPlan, report
 from steper_ray.core.types import Layout
@@ -30,13 +31,9 @@ ALONE = 8
 
 def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
     """All questions of the workload by each number of clients, then once more streamed."""
-    journal = folder / "journal.jsonl"
-    how, student = settings(Layout.TURNS, plan.k), section(plan.model, plan.batch, plan.kv_gib)
-    loader = ServedLoader(plan.workload, journal)
-    served = ServicePlan(how, student, (), plan.workload / INDEX, LIMITS, plan.seed, plan.threads, loader)
-    bodies = _bodies(plan)
+    journal, bodies = folder / "journal.jsonl", _bodies(plan)
     figures, began = dict[str, float](), time.time()
-    with serving_plan(served, RAY) as url:
+    with serving_plan(_served(plan, journal), RAY) as url:
         for clients in plan.clients:
             _forget(url)
             asked = bodies[:ALONE] if clients == 1 else bodies
@@ -65,6 +62,26 @@ def scripted(plan: ServingPlan, folder: Path) -> dict[str, Any]:  # noqa: ARG001
             found = asyncio.run(closed_loop(url, bodies, clients, seconds=plan.scripted_seconds))
             figures |= _figures(str(clients), found) | {f"refused_{clients}": float(found.failed)}
     return report(began, time.time(), figures)
+
+
+def soak(plan: ServingPlan, folder: Path) -> dict[str, Any]:
+    """The real engine under constant load; memory and latencies early and late."""
+    seconds, [clients] = plan.soak_seconds, plan.clients
+    with serving_plan(_served(plan, folder / "journal.jsonl"), RAY) as url, MemoryWatch() as memory:
+        found = asyncio.run(closed_loop(url, _bodies(plan), clients, seconds=seconds))
+    began, tenth, half = found.started, seconds / 10, len(found.latencies) // 2
+    early, late = memory.between(began + tenth, began + 2 * tenth), memory.between(began + 9 * tenth, began + seconds)
+    slowest = [sorted(part)[int(0.99 * len(part))] for part in (found.latencies[:half], found.latencies[half:])]
+    figures = {"early_p99_s": slowest[0], "late_p99_s": slowest[1], "failed": float(found.failed), "rps": found.rate}
+    figures |= {f"early_mib_{name}": value for name, value in early.items()}
+    figures |= {f"late_mib_{name}": value for name, value in late.items()}
+    return report(began, found.ended, figures)
+
+
+def _served(plan: ServingPlan, journal: Path) -> ServicePlan:
+    how, student = settings(Layout.TURNS, plan.k), section(plan.model, plan.batch, plan.kv_gib)
+    loader = ServedLoader(plan.workload, journal)
+    return ServicePlan(how, student, (), plan.workload / INDEX, LIMITS, plan.seed, plan.threads, loader)
 
 
 def _bodies(plan: ServingPlan) -> list[Asked]:

@@ -13,7 +13,7 @@ import pytest
 
 from steper_ray.client import Client
 from steper_ray.config import load_config
-from steper_ray.errors import ServiceError
+from steper_ray.errors import ServiceError, UserError
 from steper_ray.serve.reload import reload
 from steper_ray.serve.run import serving
 
@@ -42,6 +42,11 @@ def settings(halsey: Path) -> list[str]:
 def url(ray_cluster: None, settings: list[str]) -> Iterator[str]:
     with serving(load_config(None, settings)) as url:
         yield url
+
+
+def test_a_reload_without_a_service_is_refused(ray_cluster: None, settings: list[str]) -> None:
+    with pytest.raises(UserError, match="no application 'steper' runs on this cluster"):
+        reload(load_config(None, settings))
 
 
 def test_openais_client_is_answered_by_the_running_service(url: str) -> None:
