@@ -48,7 +48,7 @@ class StepsShown:
 
     def _print(self, rationale: str) -> None:
         if self._live:
-            self._live.update("")
+            self._live.update("", refresh=True)
         self._console.print(step(self._number, self._query, self._passages, rationale))
         self._number = 0
 
