@@ -30,6 +30,7 @@ _ENTRIES = {
     "train --dry-run": ("steper_ray.train.dry_run", "dry_run"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
+    "serve --reload": ("steper_ray.serve.reload", "reload"),
     "report": ("steper_ray.report.run", "report"),
 }
 _DRY_RUNS = {
@@ -109,10 +110,13 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--sample", type=int, metavar="SEED", help=f"same as {phase}.sample=SEED")
         if phase in _DRY_RUNS:
             command.add_argument("--dry-run", action="store_true", help=_DRY_RUNS[phase])
+        if phase == "serve":
+            command.add_argument(
+                "--reload", action="store_true", help="replace a running service's weights or settings"
+            )
         command.set_defaults(
             run=lambda options, phase=phase: run_phase(
-                f"{phase} --dry-run" if getattr(options, "dry_run", False) else phase,
-                [*options.settings, *_flags(options, phase)],
+                _entry_name(options, phase), [*options.settings, *_flags(options, phase)]
             )
         )
     _add_corpus(commands)
@@ -123,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_demo(commands)
     return parser
+
+
+def _entry_name(options: argparse.Namespace, phase: str) -> str:
+    """The key of `_ENTRIES` that phase and flags mean."""
+    flags = [flag for flag in ("dry_run", "reload") if getattr(options, flag, False)]
+    return " ".join([phase, *(f"--{flag.replace('_', '-')}" for flag in flags)])
 
 
 def _flags(options: argparse.Namespace, phase: str) -> list[str]:
@@ -199,13 +209,14 @@ def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command = commands.add_parser("ask", help="ask a running service one question")
     command.add_argument("question")
     command.add_argument("--url", default="http://127.0.0.1:8000", help="where the service listens")
+    command.add_argument("--key-file", type=Path, metavar="FILE", help="a file with an API key of the service alone")
     command.set_defaults(run=_ask)
 
 
 def _ask(options: argparse.Namespace) -> int:
     from steper_ray.serve.ask import ask
 
-    return ask(options.question, options.url)
+    return ask(options.question, options.url, options.key_file)
 
 
 def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -9,7 +9,7 @@ from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
-from steper_ray.drive.job import check_model, load_chat
+from steper_ray.drive.job import ModelLoader, check_model, load_chat, load_model
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
@@ -29,6 +29,7 @@ class ServicePlan:
     seed: int
     threads: int
     """Threads of one engine on CPU."""
+    load: ModelLoader = load_model
 
 
 def plan_service(config: Config) -> ServicePlan:
