@@ -11,6 +11,7 @@ from typing import Any
 import ray
 
 from steper_ray.core.types import FailureKind, Passage
+from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE
 from steper_ray.errors import BackendError
 
 _MOST_PER_CALL = 64
@@ -49,15 +50,15 @@ class RetrieverHandle:
     node: str
 
 
-def start_retrievers(folder: Path, count: int) -> list[RetrieverHandle]:
-    """Start retriever actors, spread over the nodes, and wait until their index is open.
+def start_retrievers(folder: Path, count: int, resource: str | None = None) -> list[RetrieverHandle]:
+    """Start retriever actors, spread over the nodes (that offer `resource`), and wait until their index is open.
 
     Raises:
         BackendError: an index could not be opened.
     """
-    remote: Any = ray.remote(num_cpus=0.5, max_restarts=-1, max_task_retries=3, scheduling_strategy="SPREAD")(
-        RetrieverActor
-    )
+    options: dict[str, Any] = {"num_cpus": RETRIEVER_CPUS, "resources": {resource: SHARE} if resource else {}}
+    forever: dict[str, Any] = {"max_restarts": -1, "max_task_retries": 3, "scheduling_strategy": "SPREAD"}
+    remote: Any = ray.remote(**options, **forever)(RetrieverActor)
     actors = [remote.remote(folder) for _ in range(count)]
     try:
         nodes = ray.get([actor.node.remote() for actor in actors], timeout=_START_S)

@@ -6,10 +6,10 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from steper_ray.config import Config
-from steper_ray.drive.cluster import engine_gpus
+from steper_ray.drive.placement import RETRIEVER_CPUS, resources
 from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import LoopReplica
-from steper_ray.serve.plan import ServicePlan, plan_service
+from steper_ray.serve.plan import LIGHT_CPUS, ServicePlan, engine_resources, plan_service
 from steper_ray.serve.retriever import RetrieverReplica
 from steper_ray.serve.student import StudentReplica
 
@@ -33,9 +33,10 @@ def bind(plan: ServicePlan) -> serve.Application:
     """The deployments of a checked plan, handles passed inwards. Needs a connection to Ray."""
     limits = plan.limits
     engine, search = limits.engine_replicas, limits.retriever_replicas
-    student = _deploy("student", StudentReplica, engine, UNLIMITED, _engine_resources(plan)).bind(plan)
-    retriever = _deploy("retriever", RetrieverReplica, search, UNLIMITED, {"num_cpus": 0.5}).bind(plan.index)
-    light = {"num_cpus": 0.25}
+    searching = resources(RETRIEVER_CPUS, 0, plan.retriever_resource)
+    student = _deploy("student", StudentReplica, engine, UNLIMITED, engine_resources(plan)).bind(plan)
+    retriever = _deploy("retriever", RetrieverReplica, search, UNLIMITED, searching).bind(plan.index)
+    light = resources(LIGHT_CPUS)
     patience = {"graceful_shutdown_timeout_s": limits.deadline_s}
     queue = {"max_queued_requests": limits.max_queued}
     loop = _deploy("loop", LoopReplica, limits.loop_replicas, limits.max_ongoing, light, **patience, **queue)
@@ -44,13 +45,13 @@ def bind(plan: ServicePlan) -> serve.Application:
 
 
 def _deploy(
-    name: str, replica: type, count: int, in_flight: int, resources: dict[str, float], **options: Any
+    name: str, replica: type, count: int, in_flight: int, asked: dict[str, float], **options: Any
 ) -> serve.Deployment:
     made: serve.Deployment = serve.deployment(
         name=name,
         num_replicas=count,
         max_ongoing_requests=in_flight,
-        ray_actor_options=resources,
+        ray_actor_options=_actor_options(asked),
         health_check_period_s=CHECK_S,
         graceful_shutdown_wait_loop_s=0.2,
         logging_config=LoggingConfig(enable_access_log=False),
@@ -59,5 +60,7 @@ def _deploy(
     return made
 
 
-def _engine_resources(plan: ServicePlan) -> dict[str, float]:
-    return {"num_cpus": 1, "num_gpus": engine_gpus(plan.student)}
+def _actor_options(asked: dict[str, float]) -> dict[str, Any]:
+    """Ray's options of an actor that asks for these resources."""
+    custom = {name: amount for name, amount in asked.items() if name not in ("CPU", "GPU")}
+    return {"num_cpus": asked["CPU"], "num_gpus": asked.get("GPU", 0), "resources": custom}

@@ -7,12 +7,16 @@ from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
-from steper_ray.drive.cluster import threads_per_engine
+from steper_ray.drive.cluster import engine_gpus, threads_per_engine
 from steper_ray.drive.job import check_model, load_chat
+from steper_ray.drive.placement import RETRIEVER_CPUS, Ask, resources
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
 from steper_ray.student.card import loop_of, read_card
+
+LIGHT_CPUS = 0.25
+"""Of a loop replica or the ingress, which mostly wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class ServicePlan:
     seed: int
     threads: int
     """Threads of one engine on CPU."""
+    retriever_resource: str | None = None
+    """Custom resource of the nodes that retrievers may run on."""
 
 
 def plan_service(config: Config) -> ServicePlan:
@@ -46,7 +52,24 @@ def plan_service(config: Config) -> ServicePlan:
     read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
-    return ServicePlan(how, student, demonstrations, index, config.serve, config.run.seed, threads)
+    return ServicePlan(
+        how, student, demonstrations, index, config.serve, config.run.seed, threads, config.retriever.resource
+    )
+
+
+def asks_of(plan: ServicePlan) -> list[Ask]:
+    """What must find room before the service can answer: every engine, retriever, loop and the ingress."""
+    limits, light = plan.limits, resources(LIGHT_CPUS)
+    return [
+        Ask("student engines", limits.engine_replicas, engine_resources(plan)),
+        Ask("retrievers", limits.retriever_replicas, resources(RETRIEVER_CPUS, 0, plan.retriever_resource)),
+        Ask("loop and ingress replicas", limits.loop_replicas + 1, light),
+    ]
+
+
+def engine_resources(plan: ServicePlan) -> dict[str, float]:
+    """Resources of one student engine, by Ray's names."""
+    return resources(1, engine_gpus(plan.student), plan.student.resource)
 
 
 def _student(config: Config) -> ModelSection:

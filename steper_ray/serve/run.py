@@ -14,9 +14,10 @@ from rich.console import Console
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import cluster_address, connect
+from steper_ray.drive.placement import await_room
 from steper_ray.errors import ConfigError, PhaseFailed, UserError
 from steper_ray.sections.serve import ServeSection
-from steper_ray.serve.plan import ServicePlan, plan_service
+from steper_ray.serve.plan import ServicePlan, asks_of, plan_service
 
 POLL_S = 0.25
 
@@ -70,6 +71,7 @@ def _start(config: Config) -> str:
     if not (cluster_address(config.ray) or section.port == 0):
         _check_port(section)
     connect(config.ray)
+    await_room(asks_of(plan), config.ray)
     _refuse_running_serve()
     try:
         url = _deploy(plan, section)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import connect
+from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_manifest
 from steper_ray.train.inputs import (
@@ -133,6 +134,8 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     resources = {"CPU": float(section.cpus_per_worker)}
     if section.gpus_per_worker:
         resources["GPU"] = section.gpus_per_worker
+    if section.resource:
+        resources[section.resource] = SHARE
     function: Any = train_worker  # Ray's own types know of no return value
     trainer = TorchTrainer(
         function,
