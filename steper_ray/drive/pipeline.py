@@ -74,7 +74,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
 def _retrievers(job: LoopJob) -> list[RetrieverHandle]:
     if job.retriever.backend != "lucene":
         return []
-    return start_retrievers(job.index, job.retrievers, job.retriever.resource)
+    return start_retrievers(job.index, job.retrievers, job.retriever.resource, job.index_source)
 
 
 def asks_of(job: LoopJob) -> list[Ask]:

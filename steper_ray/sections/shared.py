@@ -50,6 +50,10 @@ class IndexSection(Section):
     """Longest passage in words (without spaces: two characters a word); longer ones are refused; null takes all."""
     overwrite: bool = False
     """Replace an index that is already there."""
+    uri: str | None = None
+    """Address (`s3://…`, `gs://…`) where a built index is published, and whence each node fetches it, once."""
+    cache: Path = Path("~/.cache/steper_ray/index")
+    """With `uri`: folder on each node's own disk for fetched indices."""
 
 
 class LoopSection(Section):

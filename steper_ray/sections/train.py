@@ -83,6 +83,8 @@ class TrainSection(Section):
     """Write checkpoints while the training goes on; takes the memory of a copy."""
     max_failures: int = Field(default=2, ge=0)
     """How often the workers are restarted from the last checkpoint."""
+    uri: str | None = None
+    """Address (`s3://…`, `gs://…`) where the exported weights are published at the end."""
     trackers: tuple[str, ...] = ("tensorboard",)
     """Where the figures also go: `tensorboard`, `wandb`, `mlflow`."""
 

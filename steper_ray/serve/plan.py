@@ -49,7 +49,11 @@ def plan_service(config: Config) -> ServicePlan:
     how = loop_of(card, config.loop, forced=False)
     load_chat(student, how)
     index = (config.serve.index or config.folder("index")).resolve()
-    read_facts(index)
+    source = None if config.serve.index else index_source(config.index)
+    if source:
+        source.facts()
+    else:
+        read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
     return ServicePlan(

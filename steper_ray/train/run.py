@@ -11,6 +11,7 @@ from steper_ray.drive.cluster import connect
 from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_manifest
+from steper_ray.storage.folder import publish, tell_published
 from steper_ray.train.inputs import (
     TrainInputs,
     check_chat,
@@ -59,6 +60,8 @@ def train(config: Config) -> TrainResult:
     folder = open_folder(config.folder("train").absolute(), config)
     fingerprint = claim_train_folder(folder, config, inputs)
     if done := _finished(folder, fingerprint):
+        if config.train.uri:
+            tell_published(publish(done.weights, config.train.uri), config.train.uri)
         return done
     connect(config.ray)
     check_resources(config)
@@ -113,6 +116,8 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
     write_manifest(folder, Manifest("train", fingerprint, counts, facts))
     result = TrainResult(folder, folder / WEIGHTS, updates, counts)
     _tell(result, lines)
+    if config.train.uri:
+        tell_published(publish(result.weights, config.train.uri), config.train.uri)
     return result
 
 

@@ -119,9 +119,9 @@ def test_an_index_made_by_hand_is_taken_and_one_of_another_corpus_is_refused(
     _index(load_config(None, settings))
     with pytest.raises(RunFolderError, match=r"other settings.*index\.overwrite=true"):
         _index(load_config(None, [*settings, "index.k1=1.2"]))
+    other = halsey / "other.jsonl"
+    other.write_text('{"_id": "1", "title": "T", "text": "Another."}\n')
     with pytest.raises(RunFolderError, match="another corpus"):
-        other = halsey / "other.jsonl"
-        other.write_text('{"_id": "1", "title": "T", "text": "Another."}\n')
         _index(load_config(None, [f"run.folder={halsey}", f"index.corpus={other}"]))
 
 
