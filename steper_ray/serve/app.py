@@ -35,7 +35,7 @@ def bind(plan: ServicePlan) -> serve.Application:
     engine, search = limits.engine_replicas, limits.retriever_replicas
     searching = resources(RETRIEVER_CPUS, 0, plan.retriever_resource)
     student = _deploy("student", StudentReplica, engine, UNLIMITED, engine_resources(plan)).bind(plan)
-    retriever = _deploy("retriever", RetrieverReplica, search, UNLIMITED, searching).bind(plan.index)
+    retriever = _deploy("retriever", RetrieverReplica, search, UNLIMITED, searching).bind(plan.index, plan.index_source)
     light = resources(LIGHT_CPUS)
     patience = {"graceful_shutdown_timeout_s": limits.deadline_s}
     queue = {"max_queued_requests": limits.max_queued}

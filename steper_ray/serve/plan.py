@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steper_ray.backends.index_facts import read_facts
+from steper_ray.backends.index_source import IndexSource
 from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import engine_gpus, threads_per_engine
 from steper_ray.drive.job import check_model, load_chat
 from steper_ray.drive.placement import RETRIEVER_CPUS, Ask, resources
+from steper_ray.drive.prepare import index_source
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
@@ -33,6 +35,8 @@ class ServicePlan:
     """Threads of one engine on CPU."""
     retriever_resource: str | None = None
     """Custom resource of the nodes that retrievers may run on."""
+    index_source: IndexSource | None = None
+    """Where the index is published; None where all nodes see it."""
 
 
 def plan_service(config: Config) -> ServicePlan:
@@ -57,7 +61,7 @@ def plan_service(config: Config) -> ServicePlan:
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
     return ServicePlan(
-        how, student, demonstrations, index, config.serve, config.run.seed, threads, config.retriever.resource
+        how, student, demonstrations, index, config.serve, config.run.seed, threads, config.retriever.resource, source
     )
 
 
