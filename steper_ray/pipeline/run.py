@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from steper_ray.backends.index_facts import FACTS_FILE, read_facts
+from steper_ray.backends.index_facts import FACTS_FILE, IndexFacts, read_facts
 from steper_ray.config import Config
 from steper_ray.core.types import FailureKind
 from steper_ray.data.corpus import corpus_digest
 from steper_ray.drive.lock import sole_writer
+from steper_ray.drive.prepare import index_source
 from steper_ray.errors import RunFolderError
 from steper_ray.pipeline.check import check_all
 from steper_ray.pipeline.inputs import inputs_of
 from steper_ray.pipeline.record import Record, output_of, read_record
 from steper_ray.runs import Manifest, open_folder
+from steper_ray.sections.shared import IndexSection
+from steper_ray.storage.folder import publish, read_listing
+from steper_ray.storage.place import open_place
 
 _PASSES = 3
 """Over questions that failed for a transient reason; what is left then is counted and gone on without."""
@@ -79,22 +83,29 @@ def _run(phase: Phase, config: Config, record: Record) -> None:
 
 
 def _index(config: Config) -> None:
-    """Build the index, unless the one that is there was made from the same corpus with the same settings."""
+    """Build the index, unless one is there, or published, that was made from the same corpus with the same settings."""
     from steper_ray.index.run import build
 
     folder, section = config.folder("index"), config.index
-    if section.overwrite or not (folder / FACTS_FILE).is_file():
+    built = (folder / FACTS_FILE).is_file()
+    source = index_source(section)
+    if not built and source and read_listing(open_place(source.uri)):
+        _check_same(source.facts(), section, source.uri)
+    elif section.overwrite or not built:
         build(config)
-        return
-    facts = read_facts(folder)
+    else:
+        _check_same(read_facts(folder), section, str(folder))
+        if source:
+            publish(folder, source.uri)
+
+
+def _check_same(facts: IndexFacts, section: IndexSection, where: str) -> None:
     assert section.corpus is not None
-    there = (facts.k1, facts.b, facts.language)
-    if there != (section.k1, section.b, section.language) or facts.corpus_digest != corpus_digest(
-        section.corpus, section.passage_words
-    ):
+    settings = (facts.k1, facts.b, facts.language) == (section.k1, section.b, section.language)
+    if not settings or facts.corpus_digest != corpus_digest(section.corpus, section.passage_words):
         raise RunFolderError(
-            f"the index in {folder} is of another corpus or other settings; name another index.folder or run.folder, "
-            "or set index.overwrite=true to replace it"
+            f"the index in {where} is of another corpus or other settings; name another index.folder and index.uri, or "
+            "set index.overwrite=true to replace it"
         )
 
 

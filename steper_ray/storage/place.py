@@ -58,6 +58,10 @@ def open_place(uri: str) -> Place:
     scheme, colon, rest = uri.partition("://")
     if not colon or scheme not in SCHEMES or not rest.split("?")[0].strip("/"):
         raise ConfigError(f"an address of storage is s3://BUCKET/PATH or gs://BUCKET/PATH, found {uri!r}")
+    if "@" in rest.split("/")[0] or "secret" in rest.partition("?")[2]:
+        raise ConfigError(
+            "an address of storage must not hold credentials, they would stand in every run folder. " + _NO_RIGHTS
+        )
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
     except ValueError as error:
