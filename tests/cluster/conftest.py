@@ -131,7 +131,8 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
     patience = time.monotonic() + PATIENCE_S
     while True:
-        assert process.poll() is None and time.monotonic() < patience, log.read_text()
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < patience, log.read_text()
         try:
             if httpx.get(url, timeout=5).status_code in (200, 401, 403):
                 return

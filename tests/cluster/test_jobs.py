@@ -1,4 +1,4 @@
-"""Every entry point through `ray job submit` on a head in token mode: exit codes, stop and continue, what cannot be placed."""
+"""Every entry point through `ray job submit` on a head in token mode: exit codes, stop and continue, no room."""
 
 import json
 import time
@@ -126,7 +126,8 @@ def test_a_service_runs_as_a_job_until_it_is_stopped(head: Head, world: Path) ->
     job = head.submit("serve", str(world / "config.yaml"))
     patience = time.monotonic() + 120
     while " answers; stop with" not in (log := head.log(job)):
-        assert time.monotonic() < patience and head.info(job)["status"] != "FAILED", log
+        assert time.monotonic() < patience, log
+        assert head.info(job)["status"] != "FAILED", log
         time.sleep(0.5)
     url = log.split("serve: ")[-1].split(" answers")[0]
     answer = httpx.post(f"{url}/v1/answer", json={"question": "Where lies town 1?"}, timeout=60).json()
