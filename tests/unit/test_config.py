@@ -29,7 +29,9 @@ def refusal(source: Path | None = None, overrides: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((REPOSITORY / "jobs" / "configs").glob("*.yaml")), ids=lambda path: str(path.name)
+    "path",
+    [*sorted((REPOSITORY / "jobs" / "configs").glob("*.yaml")), REPOSITORY / "steper_ray" / "demo" / "demo.yaml"],
+    ids=lambda path: str(path.name),
 )
 def test_every_config_of_the_repository_parses(path):
     load_config(path)
