@@ -4,7 +4,6 @@ import json
 import os
 import re
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -103,11 +102,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         _wait_for(f"http://127.0.0.1:{dashboard}/api/version", process, home / "head.log")
         yield Head(f"http://127.0.0.1:{dashboard}", f"127.0.0.1:{gcs}", env)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+        # Ray's own reaper ends the other processes of the head when this one is gone.
+        process.kill()
+        process.wait()
+        log.close()
 
 
 def _shipped() -> dict[str, str]:

@@ -36,7 +36,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "index": {"corpus": str(folder / "corpus.jsonl")},
         "teacher": {"backend": "scripted", "scripted_latency_s": 0.2},
         "generate": {"questions": str(folder / "questions.jsonl"), "in_flight": 16, "flush_rows": 8, "flush_s": 1},
-        "samples": {"per_question": 2},
+        "samples": {"per_question": 3},
         "train": {"model": str(folder / "model"), "updates": 3, "held_out_share": 0.0, "pack_tokens": 4096},
         "student": {"backend": "scripted"},
         "evaluate": {"questions": str(folder / "dev.jsonl")},

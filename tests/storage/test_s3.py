@@ -1,5 +1,7 @@
 """The same storage code against a real S3 protocol: weights travel, an index is fetched once per node and searched."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,29 @@ def test_an_index_is_published_when_built_and_searched_from_the_cache_of_a_node(
     assert read_facts(first) == source.facts()
     assert source.local() == first
     assert [path for path in (tmp_path / "cache").iterdir() if not path.name.startswith(".")] == [first]
+
+
+@pytest.mark.lucene
+@pytest.mark.ray
+def test_a_generation_without_a_local_index_fetches_it_and_publishes_what_it_made(
+    bucket: str, halsey: Path, tmp_path: Path
+) -> None:
+    publish(halsey / "index", bucket.format("index/for-generation"))
+    out = bucket.format("trajectories/1")
+    settings = [
+        f"run.folder={tmp_path / 'run'}",
+        f"index.uri={bucket.format('index/for-generation')}",
+        f"index.cache={tmp_path / 'cache'}",
+        f"generate.questions={halsey / 'questions.jsonl'}",
+        "teacher.backend=scripted",
+        f"generate.uri={out}",
+    ]
+    command = [sys.executable, "-m", "steper_ray.cli", "generate", *settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "run" / "index").exists()
+    (fetched,) = (path for path in (tmp_path / "cache").iterdir() if not path.name.startswith("."))
+    assert read_facts(fetched) == read_facts(halsey / "index")
+    listing = fetch(out, tmp_path / "copy")
+    assert "manifest.json" in listing.files
+    assert [name for name in listing.files if name.startswith("trajectories/")]
