@@ -4,9 +4,11 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,7 +86,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         **_shipped(),
         "HOME": str(home),
         "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_TMPDIR": f"/tmp/steper-{os.getpid()}",
+        # Sockets lie below it: a short path.
+        "RAY_TMPDIR": tempfile.mkdtemp(prefix="steper-"),
         "PYTHONPATH": "",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -106,6 +109,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         process.kill()
         process.wait()
         log.close()
+        shutil.rmtree(env["RAY_TMPDIR"], ignore_errors=True)
 
 
 def _shipped() -> dict[str, str]:
