@@ -1,14 +1,17 @@
 """The command line: parse first, import the phase afterwards, so that `--help` answers at once.
 
-Exit codes: 0 done; 1 a phase failed and can be continued; 2 bad input, nothing was started; 3 the machine lacks
-something; 130 interrupted.
+Exit codes: 0 done; 1 a phase failed and can be continued; 2 bad input, nothing was started; 3 the machine or cluster
+lacks something; 130 interrupted by Ctrl-C; 143 ended by SIGTERM, as `ray job stop` sends it.
 """
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 from steper_ray import __version__
 
@@ -20,6 +23,7 @@ _PHASES = {
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
     "report": "draw σ's and stage losses; name the hardest stage",
+    "pipeline": "index, generate, samples, train, evaluate and report in order; what is finished is skipped",
 }
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
@@ -32,7 +36,9 @@ _ENTRIES = {
     "serve": ("steper_ray.serve.run", "serve"),
     "serve --reload": ("steper_ray.serve.reload", "reload"),
     "report": ("steper_ray.report.run", "report"),
+    "pipeline": ("steper_ray.pipeline.run", "pipeline"),
 }
+_STOPPED = 128 + signal.SIGTERM
 _DRY_RUNS = {
     "generate": "20 questions, then what the rest would take",
     "train": "samples, tokens, updates and memory; trains nothing",
@@ -45,13 +51,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from steper_ray.errors import SteperError
 
     try:
-        return int(options.run(options) or 0)
+        with _unwinding():
+            return int(options.run(options) or 0)
     except SteperError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
+    except SystemExit as ended:
+        if ended.code != signal.SIGTERM:
+            raise
+        print("stopped; the same command continues", file=sys.stderr)
+        return _STOPPED
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """SIGTERM unwinds the stack, so that waiting rows are written and children end; Ray's handler does the same."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread: whoever called has handlers of its own
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -119,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
                 _entry_name(options, phase), [*options.settings, *_flags(options, phase)]
             )
         )
+    _add_storage(commands)
     _add_corpus(commands)
     _add_inspect(commands)
     _add_compare(commands)
@@ -167,6 +198,32 @@ def _gather(options: argparse.Namespace) -> None:
     from steper_ray.corpus.gather import gather_corpus
 
     gather_corpus(options.sources, options.target, overwrite=options.overwrite)
+
+
+def _add_storage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "copy a folder (index, samples, weights) to s3:// or gs://, with checksums"
+    command = commands.add_parser("publish", help=what, description=what)
+    command.add_argument("folder", type=Path, metavar="FOLDER")
+    command.add_argument("uri", metavar="URI")
+    command.set_defaults(run=_publish)
+    what = "copy a published folder here; it appears when all of it is here and right"
+    command = commands.add_parser("fetch", help=what, description=what)
+    command.add_argument("uri", metavar="URI")
+    command.add_argument("folder", type=Path, metavar="FOLDER")
+    command.set_defaults(run=_fetch)
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from steper_ray.storage.folder import publish, tell_published
+
+    tell_published(publish(options.folder, options.uri), options.uri)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from steper_ray.storage.folder import fetch
+
+    listing = fetch(options.uri, options.folder)
+    print(f"fetched: {len(listing.files)} files, {listing.size / 2**20:,.1f} MiB, to {options.folder}")
 
 
 def _add_inspect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from steper_ray.backends.index_source import IndexSource
 from steper_ray.backends.interfaces import LanguageModel
 from steper_ray.core.chat import ChatFormat, load_chat_format
 from steper_ray.core.types import LoopSettings, Target, Trajectory
@@ -115,6 +116,8 @@ class LoopJob:
     """Threads of one engine on CPU."""
     retriever: RetrieverSection = field(default_factory=RetrieverSection)
     load: ModelLoader = load_model
+    index_source: IndexSource | None = None
+    """Where the index is published; None where `index` is on storage that all nodes see."""
 
     @property
     def most_in_flight(self) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from steper_ray.backends.index_facts import read_facts
+from steper_ray.backends.index_source import IndexSource
 from steper_ray.core.types import LoopSettings
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
@@ -13,7 +14,7 @@ from steper_ray.drive.load import most_in_flight
 from steper_ray.drive.trial import try_endpoint, try_search
 from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
-from steper_ray.sections.shared import RetrieverSection
+from steper_ray.sections.shared import IndexSection, RetrieverSection
 
 _PATHS = ("model", "recordings", "key_file")
 
@@ -67,6 +68,7 @@ def prepare(
     seed: int,
     force_answer: bool,
     retriever: RetrieverSection | None = None,
+    source: IndexSource | None = None,
 ) -> tuple[LoopJob, dict[str, Any]]:
     """The job of a checked role, and the parts of its fingerprint.
 
@@ -76,7 +78,7 @@ def prepare(
     """
     retriever = retriever or RetrieverSection()
     demonstrations = demonstrations_of(model, how.strategy)
-    retrieval = retrieval_identity(retriever, index)
+    retrieval = retrieval_identity(retriever, index, source)
     parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval)
     job = LoopJob(
         how=how,
@@ -92,6 +94,7 @@ def prepare(
         seed=seed,
         threads=threads_per_engine(_most_actors(crew)),
         retriever=retriever.model_copy(update={"key_file": retriever.key_file and retriever.key_file.absolute()}),
+        index_source=source,
     )
     return job, {**parts, "force_answer": force_answer}
 
@@ -102,7 +105,12 @@ def _most_actors(crew: Crew) -> int:
     return crew.actors_max or crew.actors
 
 
-def retrieval_identity(retriever: RetrieverSection, index: Path) -> dict[str, Any]:
+def index_source(section: IndexSection) -> IndexSource | None:
+    """Where the index is published, if it is."""
+    return IndexSource(section.uri, section.cache) if section.uri else None
+
+
+def retrieval_identity(retriever: RetrieverSection, index: Path, source: IndexSource | None = None) -> dict[str, Any]:
     """What decides which passages a query finds; goes into fingerprints.
 
     Raises:
@@ -110,7 +118,7 @@ def retrieval_identity(retriever: RetrieverSection, index: Path) -> dict[str, An
         EnvironmentFault: the search service does not answer.
     """
     if retriever.backend == "lucene":
-        return read_facts(index).identity()
+        return (source.facts() if source else read_facts(index)).identity()
     try_search(retriever)
     return {"service": retriever.name or retriever.url}
 

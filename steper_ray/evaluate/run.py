@@ -17,7 +17,7 @@ from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
-from steper_ray.drive.prepare import checked, prepare
+from steper_ray.drive.prepare import checked, index_source, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.evaluate.official import official_numbers, write_official
 from steper_ray.evaluate.prediction import Prediction, predictions_of
@@ -77,6 +77,7 @@ def _ready(config: Config) -> _Ready:
         seed=config.run.seed,
         force_answer=section.force_answer,
         retriever=config.retriever,
+        source=index_source(config.index),
     )
     assert section.questions is not None
     return _Ready(

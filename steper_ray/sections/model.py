@@ -40,6 +40,8 @@ class ModelSection(Section):
     """GPUs of one engine."""
     max_batch: Positive = 64
     """Most sequences that the engine decodes at once."""
+    resource: str | None = None
+    """Custom resource of Ray's nodes that the engines may run on; empty: anywhere."""
     demonstrations: Literal["builtin"] | Path | None = None
     """JSONL of worked examples shown before the instruction (teacher only); `builtin`: ours for `loop.strategy`."""
     demonstrations_count: Positive | None = None

@@ -5,16 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.backends.index_facts import read_facts
+from steper_ray.backends.index_source import IndexSource
 from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
-from steper_ray.drive.cluster import threads_per_engine
+from steper_ray.drive.cluster import engine_gpus, threads_per_engine
 from steper_ray.drive.job import ModelLoader, check_model, load_chat, load_model
+from steper_ray.drive.placement import RETRIEVER_CPUS, Ask, resources
+from steper_ray.drive.prepare import index_source
 from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.access import check_access
 from steper_ray.student.card import loop_of, read_card
+
+LIGHT_CPUS = 0.25
+"""Of a loop replica or the ingress, which mostly wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,10 @@ class ServicePlan:
     threads: int
     """Threads of one engine on CPU."""
     load: ModelLoader = load_model
+    retriever_resource: str | None = None
+    """Custom resource of the nodes that retrievers may run on."""
+    index_source: IndexSource | None = None
+    """Where the index is published; None where all nodes see it."""
 
 
 def plan_service(config: Config) -> ServicePlan:
@@ -48,10 +58,39 @@ def plan_service(config: Config) -> ServicePlan:
     how = loop_of(card, config.loop, forced=False)
     load_chat(student, how)
     index = (config.serve.index or config.folder("index")).resolve()
-    read_facts(index)
+    source = None if config.serve.index else index_source(config.index)
+    if source:
+        source.facts()
+    else:
+        read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
-    return ServicePlan(how, student, demonstrations, index, limits, config.run.seed, threads)
+    return ServicePlan(
+        how,
+        student,
+        demonstrations,
+        index,
+        limits,
+        config.run.seed,
+        threads,
+        retriever_resource=config.retriever.resource,
+        index_source=source,
+    )
+
+
+def asks_of(plan: ServicePlan) -> list[Ask]:
+    """What must find room before the service can answer: every engine, retriever, loop and the ingress."""
+    limits, light = plan.limits, resources(LIGHT_CPUS)
+    return [
+        Ask("student engines", limits.engine_replicas, engine_resources(plan)),
+        Ask("retrievers", limits.retriever_replicas, resources(RETRIEVER_CPUS, 0, plan.retriever_resource)),
+        Ask("loop and ingress replicas", limits.loop_replicas + 1, light),
+    ]
+
+
+def engine_resources(plan: ServicePlan) -> dict[str, float]:
+    """Resources of one student engine, by Ray's names."""
+    return resources(1, engine_gpus(plan.student), plan.student.resource)
 
 
 def _student(config: Config) -> ModelSection:

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import cluster_address, connect
+from steper_ray.drive.placement import await_room
 from steper_ray.errors import ConfigError, PhaseFailed, UserError
 from steper_ray.sections.serve import ServeSection
 from steper_ray.sections.shared import RaySection
-from steper_ray.serve.plan import ServicePlan, plan_service
+from steper_ray.serve.plan import ServicePlan, asks_of, plan_service
 
 POLL_S = 0.25
 
@@ -84,6 +85,7 @@ def _start(config: Config) -> str:
 
 def _start_plan(plan: ServicePlan, ray: RaySection) -> str:
     connect(ray)
+    await_room(asks_of(plan), ray)
     _refuse_running_serve()
     try:
         url = _deploy(plan, plan.limits)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import connect
+from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_manifest
+from steper_ray.storage.folder import publish, tell_published
 from steper_ray.train.inputs import (
     TrainInputs,
     check_chat,
@@ -62,6 +64,8 @@ def train(config: Config) -> TrainResult:
     folder = open_folder(config.folder("train").absolute(), config)
     fingerprint = claim_train_folder(folder, config, inputs)
     if done := _finished(folder, fingerprint):
+        if config.train.uri:
+            tell_published(publish(done.weights, config.train.uri), config.train.uri)
         return done
     connect(config.ray)
     check_resources(config)
@@ -116,6 +120,8 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
     write_manifest(folder, Manifest("train", fingerprint, counts, facts))
     result = TrainResult(folder, folder / WEIGHTS, updates, counts)
     _tell(result, lines)
+    if config.train.uri:
+        tell_published(publish(result.weights, config.train.uri), config.train.uri)
     return result
 
 
@@ -138,6 +144,8 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     resources = {"CPU": float(section.cpus_per_worker)}
     if section.gpus_per_worker:
         resources["GPU"] = section.gpus_per_worker
+    if section.resource:
+        resources[section.resource] = SHARE
     function: Any = train_worker  # Ray's own types know of no return value
     trainer = TorchTrainer(
         function,
