@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from steper_ray.backends.interfaces import LanguageModel, Request, Retriever
 from steper_ray.core.chat import ChatFormat
@@ -58,6 +58,17 @@ class Finished:
 
 
 Event = StepStarted | PassagesFound | StepFinished | Finished
+
+
+class Driver(Protocol):
+    """Whoever brings one question to its answer; any number of them at once on one event loop."""
+
+    async def run(self, question: Question, path: int = 0) -> Trajectory:
+        """Drive a question to its end.
+
+        Raises:
+            BackendError: what was asked of a model, retriever or service failed.
+        """
 
 
 @dataclass(frozen=True)
@@ -158,8 +169,17 @@ class LoopDriver:
         return action.max_tokens
 
     async def _in_time(self, work: Awaitable[Result], what: str) -> Result:
-        try:
-            async with asyncio.timeout(self.step_timeout_s):
-                return await work
-        except TimeoutError:
-            raise BackendError(FailureKind.TIMEOUT, f"no {what} within {self.step_timeout_s:g} s") from None
+        return await in_time(work, what, self.step_timeout_s)
+
+
+async def in_time(work: Awaitable[Result], what: str, seconds: float) -> Result:
+    """What is awaited.
+
+    Raises:
+        BackendError: kind `timeout`: not there after so many seconds.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise BackendError(FailureKind.TIMEOUT, f"no {what} within {seconds:g} s") from None

@@ -50,7 +50,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     quieten()
     DataContext.get_current().execution_no_progress_timeout_s = job.patience_s
     try:
-        retrievers = start_retrievers(job.index, job.retrievers) if job.retriever.backend == "lucene" else []
+        retrievers = start_retrievers(job.index, job.retrievers) if job.searches else []
     except BackendError as error:
         raise PhaseFailed(f"the retrievers did not start: {_cause(error)}") from error
     foreman = start_foreman()

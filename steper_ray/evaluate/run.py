@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
-from steper_ray.core.types import LoopSettings, Trajectory
+from steper_ray.core.types import LoopSettings, System, Trajectory
 from steper_ray.data.contamination import Trained, contamination, read_hashes
 from steper_ray.data.paragraphs import Numbers
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
@@ -26,7 +26,7 @@ from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
 from steper_ray.runs import Manifest, open_folder, write_manifest
 from steper_ray.sections.model import ModelSection
-from steper_ray.student.card import loop_of, read_card
+from steper_ray.student.choice import chosen_student, student_loop
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 64, 30.0
 
@@ -63,10 +63,9 @@ def evaluate(config: Config) -> Scores:
 
 def _ready(config: Config) -> _Ready:
     section = config.evaluate
-    if section.paths > 1 and config.student.temperature == 0:
-        raise ConfigError("evaluate.paths above 1 needs student.temperature above 0; greedy paths are all the same")
+    check_choice(config)
     asked = _questions(config)
-    student = _student(config)
+    student = _model(config)
     how = _loop(config, student)
     trained = read_hashes(student.model) if student.model else None
     job, parts = prepare(
@@ -77,6 +76,7 @@ def _ready(config: Config) -> _Ready:
         seed=config.run.seed,
         force_answer=section.force_answer,
         retriever=config.retriever,
+        system=section.system,
     )
     assert section.questions is not None
     return _Ready(
@@ -103,7 +103,7 @@ def _evaluate(config: Config, ready: _Ready, into: Collection) -> Scores:
     stages = _stages(ready.stages, config) if ready.stages else {}
     predictions = _predictions(asked, into)
     scores = score(predictions, seed=config.run.seed, stages=stages, trained=ready.trained)
-    write_results(folder, into, predictions, scores, notes)
+    write_results(folder, into, predictions, scores, notes, _asked_how(config, ready.job.how))
     write_official(folder, asked.format, predictions, ready.numbers)
     made = _manifest_counts(numbers, predictions, scores)
     write_manifest(folder, Manifest("evaluate", into.fingerprint, made, stats.facts()))
@@ -135,24 +135,41 @@ def _questions(config: Config) -> QuestionSet:
     return read_questions(section.questions, limit=section.limit, sample=section.sample, aliases=section.aliases)
 
 
-def _student(config: Config) -> ModelSection:
-    student = config.student
-    if student.backend == "vllm" and student.model is None:
-        weights = config.folder("train") / "weights"
-        if not weights.is_dir():
-            raise ConfigError(
-                f"student.model is empty and no weights are in {weights}; run `steper train`, or set student.model"
-            )
-        student = student.model_copy(update={"model": weights})
-    return checked(student, "student")
+def check_choice(config: Config) -> None:
+    """Refuse settings that contradict each other, before anything is read.
+
+    Raises:
+        ConfigError: names the keys.
+    """
+    section = config.evaluate
+    model = config.teacher if section.role == "teacher" else config.student
+    if section.paths > 1 and model.temperature == 0:
+        raise ConfigError(
+            f"evaluate.paths above 1 needs {section.role}.temperature above 0; greedy paths are all the same"
+        )
+    if model.backend != "service":
+        return
+    if section.system is not System.MULTI_STEP:
+        raise ConfigError(f"evaluate.system={section.system} asks no service: it runs the loop; name another backend")
+    if section.force_answer:
+        raise ConfigError("evaluate.force_answer is the service's to decide (serve.force_answer); leave it out")
+    if config.loop.model_fields_set:
+        keys = ", ".join(f"loop.{name}" for name in sorted(config.loop.model_fields_set))
+        raise ConfigError(f"the service has a loop of its own; leave {keys} out")
 
 
-def _loop(config: Config, student: ModelSection) -> LoopSettings:
-    card = read_card(student.model) if student.model else None
-    if card and student.demonstrations:
-        raise ConfigError("student.demonstrations is set, but a trained student sees none; leave it out")
+def _model(config: Config) -> ModelSection:
+    """Whoever is evaluated, checked."""
+    if config.evaluate.role == "teacher":
+        return checked(config.teacher, "teacher")
+    return checked(chosen_student(config), "student")
+
+
+def _loop(config: Config, model: ModelSection) -> LoopSettings:
+    if config.evaluate.role == "teacher":
+        return config.loop.settings()
     remedy = "Leave these keys out, or set evaluate.force_loop=true to run the student so nevertheless"
-    return loop_of(card, config.loop, forced=config.evaluate.force_loop, remedy=remedy)
+    return student_loop(config, model, forced=config.evaluate.force_loop, remedy=remedy)
 
 
 def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> StageJob | None:
@@ -199,6 +216,11 @@ def _predictions(asked: QuestionSet, into: Collection) -> list[Prediction]:
     failed = {name: attempts[name, path].kind for name, path in sorted(attempts, reverse=True) if path < into.paths}
     closed_rule = asked.format is not QuestionFormat.MUSIQUE
     return predictions_of(asked.questions, finished, failed, closed_rule=closed_rule)
+
+
+def _asked_how(config: Config, how: LoopSettings) -> dict[str, str]:
+    section = config.evaluate
+    return {"role": section.role, "system": section.system.value, "strategy": how.strategy.value}
 
 
 def _manifest_counts(numbers: dict[str, Any], predictions: Sequence[Prediction], scores: Scores) -> dict[str, Any]:

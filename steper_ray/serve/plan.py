@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steper_ray.backends.index_facts import read_facts
+from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.job import check_model, load_chat
-from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
-from steper_ray.student.card import loop_of, read_card
+from steper_ray.student.choice import chosen_student, student_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +35,13 @@ def plan_service(config: Config) -> ServicePlan:
     Raises:
         UserError: weights or index are missing or broken, or `loop` differs from what the student was trained with.
     """
-    student = _student(config)
+    refuse_service(config.student, "student", "it is not served again")
+    student = chosen_student(config)
     check_model(student, "student")
-    card = read_card(student.model) if student.model else None
-    if card and student.demonstrations:
-        raise ConfigError("student.demonstrations is set, but a trained student sees none; leave it out")
-    how = loop_of(card, config.loop, forced=False)
+    how = student_loop(config, student)
     load_chat(student, how)
     index = (config.serve.index or config.folder("index")).resolve()
     read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
     return ServicePlan(how, student, demonstrations, index, config.serve, config.run.seed, threads)
-
-
-def _student(config: Config) -> ModelSection:
-    section = config.student
-    changes: dict[str, Path] = {}
-    if section.recordings:
-        changes["recordings"] = section.recordings.resolve()
-    if section.model:
-        changes["model"] = section.model.resolve()
-    elif section.backend == "vllm":
-        changes["model"] = (config.folder("train") / "weights").resolve()
-        if not changes["model"].is_dir():
-            raise RunFolderError(f"no weights in {changes['model']}; run `steper train` first, or set student.model")
-    return section.model_copy(update=changes)
