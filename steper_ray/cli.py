@@ -19,6 +19,7 @@ _PHASES = {
     "train": "train the student on samples with the StepER loss; export weights",
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
+    "ablate": "train and evaluate the methods on the same trajectories; the table of their differences",
     "report": "draw σ's and stage losses; name the hardest stage",
 }
 _ENTRIES = {
@@ -30,6 +31,7 @@ _ENTRIES = {
     "train --dry-run": ("steper_ray.train.dry_run", "dry_run"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
+    "ablate": ("steper_ray.experiments.ablate", "ablate"),
     "report": ("steper_ray.report.run", "report"),
 }
 _DRY_RUNS = {

@@ -1,4 +1,4 @@
-"""A running `steper serve` as the system that is evaluated: it drives the loop by itself and answers whole questions."""
+"""A running `steper serve` as what is evaluated: it drives the loop by itself and answers whole questions."""
 
 from typing import Annotated
 

@@ -98,6 +98,7 @@ def _appended(question: Question, finished: Sequence[Step], passages: Sequence[P
 
 
 def passage_block(passages: Sequence[Passage]) -> str:
+    """Passages as a prompt shows them; a fixed sentence where there are none."""
     if not passages:
         return NO_NEW_PASSAGES
     return "\n".join(["Passages:", *(f"{squeeze(passage.title)}: {squeeze(passage.text)}" for passage in passages)])

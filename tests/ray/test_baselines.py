@@ -91,9 +91,9 @@ def test_another_system_needs_another_folder(scores: dict[str, dict[str, Any]], 
 
 def test_a_service_takes_no_system_and_no_loop(folder: Path) -> None:
     service = [*settings(folder, "one_step")[:2], "student.backend=service", "student.url=http://127.0.0.1:9"]
-    with pytest.raises(ConfigError, match="evaluate.system=one_step asks no service"):
+    with pytest.raises(ConfigError, match=r"evaluate\.system=one_step asks no service"):
         evaluate(load_config(None, service))
-    with pytest.raises(ConfigError, match="leave loop.k out"):
+    with pytest.raises(ConfigError, match=r"leave loop\.k out"):
         evaluate(load_config(None, [*service, "evaluate.system=multi_step", "loop.k=2"]))
 
 

@@ -95,7 +95,7 @@ async def test_a_service_that_is_not_ready_is_found_before_the_run(service: Any)
 def test_a_service_teaches_nobody(halsey: Path, tmp_path: Path) -> None:
     told = ["teacher.backend=service", "teacher.url=http://127.0.0.1:9"]
     files = [f"run.folder={tmp_path}", f"generate.questions={halsey / 'questions.jsonl'}"]
-    with pytest.raises(ConfigError, match="teacher.backend=service answers whole questions"):
+    with pytest.raises(ConfigError, match=r"teacher\.backend=service answers whole questions"):
         generate(load_config(None, [*files, *told]))
 
 
