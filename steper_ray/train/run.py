@@ -126,6 +126,8 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
+    from steper_ray.core.loss import PRESETS
+    from steper_ray.core.types import STAGE_TERMS
     from steper_ray.train.worker import train_worker
 
     section = job.section
@@ -154,7 +156,7 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
         ),
     )
     try:
-        with TrainProgress(job.folder, plan.size):
+        with TrainProgress(job.folder, plan.size, [STAGE_TERMS[stage] for stage in PRESETS[section.preset].stages]):
             outcome: Any = trainer.fit()
     except TrainingFailedError as error:
         raise PhaseFailed(
