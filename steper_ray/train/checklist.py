@@ -93,7 +93,7 @@ class EpochWatch:
         self._next = 0
 
     def note(self, lines: Iterable[Line]) -> list[str]:
-        """Take further lines; texts for the epochs that they end. A rewound journal begins again, told epochs do not."""
+        """Take further lines; texts for the epochs that they end. Of a rewound journal told epochs are not repeated."""
         for line in lines:
             if self._lines and line["update"] < self._lines[-1]["update"]:
                 self._lines = [known for known in self._lines if known["update"] < line["update"]]

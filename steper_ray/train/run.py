@@ -192,7 +192,8 @@ def _tell(result: TrainResult, lines: Sequence[dict[str, Any]]) -> None:
     shown = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items() if number)
     print(f"train: {result.updates} updates; {shown}; {figures(updates[-1])}")
     if held_out:
-        print("held out: " + " · ".join(f"{name} {value:.3f}" for name, value in held_out[-1].items()))
+        before, after = held_out[0], held_out[-1]
+        print("held out: " + " · ".join(f"{name} {before[name]:.3f} → {after[name]:.3f}" for name in after))
     _tell_next(result)
 
 
