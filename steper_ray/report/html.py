@@ -2,11 +2,12 @@
 
 import base64
 import html
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from steper_ray.core.text import printable
+_WHITE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,9 @@ class Markup:
 
 def escape(text: object) -> str:
     """Anything as HTML: markup as it is, text without control characters and with its special ones escaped."""
-    return text.text if isinstance(text, Markup) else html.escape(printable(str(text)), quote=True)
+    if isinstance(text, Markup):
+        return text.text
+    return html.escape("".join(found for found in _WHITE.sub(" ", str(text)) if found.isprintable()), quote=True)
 
 
 def element(name: str, *children: object, **attributes: object) -> Markup:
