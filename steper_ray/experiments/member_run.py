@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from steper_ray.config import Config
 from steper_ray.errors import PhaseFailed
@@ -55,7 +56,7 @@ def run_member(run: MemberRun) -> str:
         EnvironmentFault: the machine lacks something.
     """
     from steper_ray.evaluate.run import evaluate
-    from steper_ray.train.checkpoint_folders import CHECKPOINTS
+    from steper_ray.train.job import CHECKPOINTS
     from steper_ray.train.run import train
 
     try:
@@ -89,12 +90,12 @@ def run_members(runs: Sequence[MemberRun], parallel: int) -> dict[str, str]:
 
 
 def _in_parallel(runs: Sequence[MemberRun], parallel: int) -> dict[str, str]:
-    """Each in a process of its own on the cluster, where its training and engines ask for CPUs and GPUs as ever."""
+    """Each in a process of its own on the cluster; its training and engines ask for CPUs and GPUs as ever."""
     import ray
 
     task = ray.remote(num_cpus=0, max_calls=1, max_retries=0)(run_member)
     waiting, failed = list(runs), {}
-    under_way: dict[ray.ObjectRef, MemberRun] = {}
+    under_way: dict[Any, MemberRun] = {}
     while waiting or under_way:
         while waiting and len(under_way) < parallel:
             run = waiting.pop(0)

@@ -102,8 +102,8 @@ def against_reference(rows: Sequence[tuple[Row, Sequence[Evaluated]]], reference
             if row != ours and row.control in (ours.control, None):
                 check_same(mine[0], evaluations[0])
                 order = list(mine[0].questions)
-                scores = (mean_scores(one, "exact_match", order) for one in (evaluations, mine))
-                found.append((_under(row, ours), paired(*scores, seed)))
+                theirs, here = (mean_scores(one, "exact_match", order) for one in (evaluations, mine))
+                found.append((_under(row, ours), paired(theirs, here, seed)))
     corrected = holm([difference.p_value for _, difference in found])
     return [Against(row, difference, p) for (row, difference), p in zip(found, corrected, strict=True)]
 
