@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
-from steper_ray.core.types import LoopSettings, System, Trajectory
+from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.contamination import Trained, contamination, read_hashes
 from steper_ray.data.paragraphs import Numbers
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
@@ -17,8 +17,10 @@ from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
-from steper_ray.drive.prepare import checked, prepare
+from steper_ray.drive.prepare import prepare
 from steper_ray.errors import ConfigError, PhaseFailed
+from steper_ray.evaluate.choice import check_choice, chosen_loop, chosen_model
+from steper_ray.evaluate.foreign_corpus import foreign_corpus_warning
 from steper_ray.evaluate.official import official_numbers, write_official
 from steper_ray.evaluate.prediction import Prediction, predictions_of
 from steper_ray.evaluate.results import tell, write_results
@@ -26,7 +28,6 @@ from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
 from steper_ray.runs import Manifest, open_folder, write_manifest
 from steper_ray.sections.model import ModelSection
-from steper_ray.student.choice import chosen_student, student_loop
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 64, 30.0
 
@@ -65,8 +66,8 @@ def _ready(config: Config) -> _Ready:
     section = config.evaluate
     check_choice(config)
     asked = _questions(config)
-    student = _model(config)
-    how = _loop(config, student)
+    student = chosen_model(config)
+    how = chosen_loop(config, student)
     trained = read_hashes(student.model) if student.model else None
     job, parts = prepare(
         student,
@@ -116,6 +117,8 @@ def _notes(config: Config, ready: _Ready) -> list[str]:
     notes, asked = [], ready.asked
     if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
         notes.append(f"warning: {warning}")
+    if ready.job.searches and (warning := foreign_corpus_warning(config.index.corpus, asked.questions)):
+        notes.append(f"warning: {warning}")
     if config.evaluate.aliases is not None:
         notes.append(
             f"note: evaluate.aliases has further names for {asked.aliased:,} of {len(asked.questions):,} answers"
@@ -133,43 +136,6 @@ def _questions(config: Config) -> QuestionSet:
     if section.questions is None:
         raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
     return read_questions(section.questions, limit=section.limit, sample=section.sample, aliases=section.aliases)
-
-
-def check_choice(config: Config) -> None:
-    """Refuse settings that contradict each other, before anything is read.
-
-    Raises:
-        ConfigError: names the keys.
-    """
-    section = config.evaluate
-    model = config.teacher if section.role == "teacher" else config.student
-    if section.paths > 1 and model.temperature == 0:
-        raise ConfigError(
-            f"evaluate.paths above 1 needs {section.role}.temperature above 0; greedy paths are all the same"
-        )
-    if model.backend != "service":
-        return
-    if section.system is not System.MULTI_STEP:
-        raise ConfigError(f"evaluate.system={section.system} asks no service: it runs the loop; name another backend")
-    if section.force_answer:
-        raise ConfigError("evaluate.force_answer is the service's to decide (serve.force_answer); leave it out")
-    if config.loop.model_fields_set:
-        keys = ", ".join(f"loop.{name}" for name in sorted(config.loop.model_fields_set))
-        raise ConfigError(f"the service has a loop of its own; leave {keys} out")
-
-
-def _model(config: Config) -> ModelSection:
-    """Whoever is evaluated, checked."""
-    if config.evaluate.role == "teacher":
-        return checked(config.teacher, "teacher")
-    return checked(chosen_student(config), "student")
-
-
-def _loop(config: Config, model: ModelSection) -> LoopSettings:
-    if config.evaluate.role == "teacher":
-        return config.loop.settings()
-    remedy = "Leave these keys out, or set evaluate.force_loop=true to run the student so nevertheless"
-    return student_loop(config, model, forced=config.evaluate.force_loop, remedy=remedy)
 
 
 def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> StageJob | None:

@@ -36,15 +36,16 @@ def draw_losses(history: History, subtitle: str, path: Path) -> None:
 
 
 def draw_recall(rows: Sequence[tuple[str, Sequence[Mapping[str, float]]]], path: Path) -> None:
-    """Share of questions with all gold passages among those retrieved up to each step; one line per row."""
+    """Share of questions with all gold passages among those retrieved up to each step; one line per row, the first seven."""
     subtitle = "Share of questions with all of their gold passages among those retrieved so far."
     with canvas(path, "Retrieval", subtitle, [1.0]) as (axes,):
-        for number, (name, values) in enumerate(rows):
+        looks = zip(LINE_COLOURS, LINE_MARKS, strict=True)
+        for (name, values), (colour, mark) in zip(rows, looks, strict=False):
             steps = range(1, len(values) + 1)
-            colour, mark = LINE_COLOURS[number % len(LINE_COLOURS)], LINE_MARKS[number % len(LINE_MARKS)]
             axes.plot(steps, [100 * value["all"] for value in values], color=colour, marker=mark, label=name)
         axes.set(ylabel="questions (%)", ylim=(0, 102))
-        over_updates(axes)
+        axes.locator_params(axis="x", integer=True)
+        axes.legend(loc="best", fontsize=11)
         axes.set(xlabel="steps", xlim=(0.8, max(len(values) for _, values in rows) + 0.2))
 
 

@@ -19,7 +19,7 @@ COMMANDS = [line.split("#")[0].split()[1:] for line in re.findall(r"^    (steper
 
 def test_every_setting_on_the_page_exists() -> None:
     config = load_config()
-    found = re.findall(r"\b(evaluate|student|run|ablate|train|loop)\.([a-z_]+)\b(?!/)", PAGE)
+    found = re.findall(r"\b(evaluate|student|run|ablate|train|loop|index)\.([a-z_]+)\b(?!/)", PAGE)
     assert ("evaluate", "paths") in found
     for section, name in found:
         assert name in type(getattr(config, section)).model_fields, f"{section}.{name}"
