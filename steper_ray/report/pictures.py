@@ -36,7 +36,7 @@ def draw_losses(history: History, subtitle: str, path: Path) -> None:
 
 
 def draw_recall(rows: Sequence[tuple[str, Sequence[Mapping[str, float]]]], path: Path) -> None:
-    """Share of questions with all gold passages among those retrieved up to each step; one line per row, the first seven."""
+    """Share of questions with all gold passages among those retrieved so far; a line per row, seven at most."""
     subtitle = "Share of questions with all of their gold passages among those retrieved so far."
     with canvas(path, "Retrieval", subtitle, [1.0]) as (axes,):
         looks = zip(LINE_COLOURS, LINE_MARKS, strict=True)

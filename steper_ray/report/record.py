@@ -53,6 +53,8 @@ class RunRecord:
     """That of the run first, others by name."""
     manifests: Mapping[str, Values]
     """By phase."""
+    ablation: Values
+    """ablation.json, where the run has one."""
     settings: Mapping[str, Values]
     """Resolved configuration by phase."""
 
@@ -98,6 +100,7 @@ def read_run(config: Config, name: str | None = None) -> RunRecord:
         history=history,
         evaluations=evaluations,
         manifests=manifests,
+        ablation=read_json(config.folder("ablate") / "ablation.json"),
         settings=settings,
     )
 

@@ -28,6 +28,29 @@ def score_table(runs: Sequence[RunRecord]) -> Markup:
     return table([*columns, "steps", "tokens per question"], rows)
 
 
+def ablation_table(run: RunRecord) -> Markup:
+    """The rows of the run's ablation, by control."""
+    rows = []
+    for found in run.ablation["rows"]:
+        figures = found["figures"]
+        name = found["member"] + ("" if found["form"] == "cumulative" else f"/{found['form']}")
+        rows.append(
+            [
+                name + ("" if found["system"] == "multi_step" else f", {found['system']}"),
+                (found["control"] or "not trained").replace("_", " "),
+                f"{found['updates']:,}" if found["updates"] else "",
+                *(
+                    cell
+                    for key in ("exact_match", "f1")
+                    for cell in (_percent(figures[key]["mean"]), _between(figures[key]["interval"]))
+                ),
+                f"{found['tokens']:,.0f}",
+            ]
+        )
+    columns = ["member", "same", "updates", "EM, %", "95 %", "F1, %", "95 %", "tokens per question"]
+    return table(columns, rows)
+
+
 def group_tables(run: RunRecord) -> list[Markup]:
     """The first evaluation by kind of question, by hops, and how trajectories stopped."""
     if not run.evaluations:

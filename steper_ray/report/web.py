@@ -14,7 +14,7 @@ from steper_ray.report.funnel import funnel
 from steper_ray.report.html import Markup, bar, element, escape, folded, join, picture, preformatted, table
 from steper_ray.report.lengths import Lengths
 from steper_ray.report.record import RunRecord
-from steper_ray.report.scored import group_tables, recall_rows, recall_table, score_table, stage_table
+from steper_ray.report.scored import ablation_table, group_tables, recall_rows, recall_table, score_table, stage_table
 from steper_ray.report.told import tell_trajectory
 from steper_ray.report.words import verdict, weights_in_words
 
@@ -45,6 +45,7 @@ def web_page(
         ("difficulty", "Difficulty of the stages", _beside(runs, lambda run: _difficulty(run, pictures), _has_history)),
         ("tokens", "Loss and token accuracy per stage", stage_table(runs)),
         ("scores", "Scores", _scores(runs)),
+        ("ablation", "Ablation", _beside(runs, ablation_table, lambda run: bool(run.ablation))),
         ("recall", "Gold passages retrieved", _recall(runs, pictures)),
         ("examples", "Trajectories", _beside(told, lambda run: _examples(run, examples), bool)),
         ("settings", "Settings and fingerprints", _beside(runs, _settings, lambda run: bool(run.manifests))),

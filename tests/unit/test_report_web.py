@@ -124,6 +124,16 @@ def test_foreign_text_is_escaped_once_and_markup_not_at_all() -> None:
     assert '<th scope="row">&lt;</th><td>1</td>' in table(["a", "b"], [["<", 1]]).text
 
 
+def test_the_ablation_of_a_run_stands_in_its_report(run: Path) -> None:
+    figure = {"mean": 0.25, "interval": {"low": 0.1, "high": 0.4}, "by_seed": [0.25]}
+    row = {"control": "target_tokens", "member": "vanilla_kd", "form": "cumulative", "system": "one_step"}
+    told = {**row, "updates": 48, "figures": {"exact_match": figure, "f1": figure}, "tokens": 512.0}
+    (run / "ablate").mkdir()
+    (run / "ablate" / "ablation.json").write_text(json.dumps({"rows": [told]}))
+    page = report(load_config(None, [f"run.folder={run}"]))[0].read_text()
+    assert '<th scope="row">vanilla_kd, one_step</th><td>target tokens</td><td>48</td><td>25.0</td>' in page
+
+
 # Several runs
 
 
