@@ -117,8 +117,8 @@ def _notes(config: Config, ready: _Ready) -> list[str]:
     notes, asked = [], ready.asked
     if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
         notes.append(f"warning: {warning}")
-    if ready.job.searches and (warning := foreign_corpus_warning(config.index.corpus, asked.questions)):
-        notes.append(f"warning: {warning}")
+    if ready.job.searches and (foreign := foreign_corpus_warning(config.index.corpus, asked.questions)):
+        notes.append(f"warning: {foreign}")
     if config.evaluate.aliases is not None:
         notes.append(
             f"note: evaluate.aliases has further names for {asked.aliased:,} of {len(asked.questions):,} answers"
