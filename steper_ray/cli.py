@@ -22,8 +22,8 @@ _PHASES = {
     "train": "train the student on samples with the StepER loss; export weights",
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
-    "report": "draw σ's and stage losses; name the hardest stage",
     "pipeline": "index, generate, samples, train, evaluate and report in order; what is finished is skipped",
+    "ablate": "train and evaluate the methods on the same trajectories; the table of their differences",
 }
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
@@ -35,10 +35,12 @@ _ENTRIES = {
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
     "serve --reload": ("steper_ray.serve.reload", "reload"),
+    "ablate": ("steper_ray.experiments.ablate", "ablate"),
     "report": ("steper_ray.report.run", "report"),
     "pipeline": ("steper_ray.pipeline.run", "pipeline"),
 }
 _STOPPED = 128 + signal.SIGTERM
+_REPORT = "a web page about one run, or several side by side: data, stages, σ, scores, trajectories"
 _DRY_RUNS = {
     "generate": "20 questions, then what the rest would take",
     "train": "samples, tokens, updates and memory; trains nothing",
@@ -153,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_corpus(commands)
     _add_inspect(commands)
     _add_compare(commands)
+    _add_report(commands)
     _add_ask(commands)
     _add_keys(commands)
     _add_doctor(commands)
@@ -260,6 +263,31 @@ def _compare(options: argparse.Namespace) -> None:
     from steper_ray.evaluate.compare import compare_runs
 
     compare_runs(options.run_a, options.run_b, options.out, seed=options.seed)
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("report", help=_REPORT, description=_REPORT)
+    command.add_argument(
+        "settings", nargs="*", metavar="RUN", help="run folders; or a YAML file and overrides: section.key=value"
+    )
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="where it is written (default: report in RUN)")
+    command.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from steper_ray.errors import ConfigError
+
+    runs = [Path(word) for word in options.settings if "=" not in word and not word.endswith((".yaml", ".yml"))]
+    if not runs:
+        if options.out:
+            raise ConfigError("--out goes with run folders; with a configuration the report lies under run.folder")
+        run_phase("report", options.settings)
+        return
+    if len(runs) < len(options.settings):
+        raise ConfigError("name either run folders, or one configuration file and overrides")
+    from steper_ray.report.run import report_runs
+
+    report_runs(runs, options.out)
 
 
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

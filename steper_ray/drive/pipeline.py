@@ -72,7 +72,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
 
 
 def _retrievers(job: LoopJob) -> list[RetrieverHandle]:
-    if job.retriever.backend != "lucene":
+    if not job.searches:
         return []
     return start_retrievers(job.index, job.retrievers, job.retriever.resource, job.index_source)
 
@@ -80,7 +80,7 @@ def _retrievers(job: LoopJob) -> list[RetrieverHandle]:
 def asks_of(job: LoopJob) -> list[Ask]:
     """What must find room before the loop can begin: all retrievers, and the first engine."""
     engine = Ask("engines", 1, resources(1, engine_gpus(job.model), job.model.resource))
-    if job.retriever.backend != "lucene":
+    if not job.searches:
         return [engine]
     return [engine, Ask("retrievers", job.retrievers, resources(RETRIEVER_CPUS, 0, job.retriever.resource))]
 

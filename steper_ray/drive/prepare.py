@@ -5,18 +5,18 @@ from typing import Any, Protocol
 
 from steper_ray.backends.index_facts import read_facts
 from steper_ray.backends.index_source import IndexSource
-from steper_ray.core.types import LoopSettings
+from steper_ray.core.types import LoopSettings, System
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
 from steper_ray.drive.job import LoopJob, check_model, load_chat
 from steper_ray.drive.load import most_in_flight
-from steper_ray.drive.trial import try_endpoint, try_search
+from steper_ray.drive.trial import try_endpoint, try_search, try_service
 from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import IndexSection, RetrieverSection
 
-_PATHS = ("model", "recordings", "key_file")
+_PATHS = ("model", "base", "recordings", "key_file")
 
 
 class Crew(Protocol):
@@ -55,6 +55,8 @@ def checked(section: ModelSection, role: str) -> ModelSection:
     check_model(section, role)
     if section.backend == "openai":
         try_endpoint(section, role)
+    if section.backend == "service":
+        try_service(section, role)
     places = {name: path.absolute() for name in _PATHS if (path := getattr(section, name))}
     return section.model_copy(update=places)
 
@@ -69,8 +71,11 @@ def prepare(
     force_answer: bool,
     retriever: RetrieverSection | None = None,
     source: IndexSource | None = None,
+    system: System = System.MULTI_STEP,
 ) -> tuple[LoopJob, dict[str, Any]]:
     """The job of a checked role, and the parts of its fingerprint.
+
+    Closed-book, and where a service answers, nothing is searched here, so no index need be there.
 
     Raises:
         UserError: index or search service, demonstrations, chat template or rate limits are not usable.
@@ -78,8 +83,9 @@ def prepare(
     """
     retriever = retriever or RetrieverSection()
     demonstrations = demonstrations_of(model, how.strategy)
-    retrieval = retrieval_identity(retriever, index, source)
-    parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval)
+    searched = system is not System.CLOSED_BOOK and model.backend != "service"
+    retrieval = retrieval_identity(retriever, index, source) if searched else {}
+    parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval, system)
     job = LoopJob(
         how=how,
         model=_shared(model, crew),
@@ -95,6 +101,7 @@ def prepare(
         threads=threads_per_engine(_most_actors(crew)),
         retriever=retriever.model_copy(update={"key_file": retriever.key_file and retriever.key_file.absolute()}),
         index_source=source,
+        system=system,
     )
     return job, {**parts, "force_answer": force_answer}
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
 from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import QuestionSet
@@ -34,6 +35,7 @@ def generate(config: Config) -> Manifest:
     check_samples(config)
     asked = question_set(config)
     check_recordings(config)
+    refuse_service(config.teacher, "teacher", "it can be evaluated, and no more")
     teacher = checked(config.teacher, "teacher")
     how, index = config.loop.settings(), config.folder("index")
     job, parts = prepare(

@@ -136,6 +136,8 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
+    from steper_ray.core.loss import PRESETS
+    from steper_ray.core.types import STAGE_TERMS
     from steper_ray.train.worker import train_worker
 
     section = job.section
@@ -167,7 +169,7 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
         ),
     )
     try:
-        with TrainProgress(job.folder, plan.size):
+        with TrainProgress(job.folder, plan.size, [STAGE_TERMS[stage] for stage in PRESETS[section.preset].stages]):
             outcome: Any = trainer.fit()
     except TrainingFailedError as error:
         raise PhaseFailed(
@@ -203,7 +205,8 @@ def _tell(result: TrainResult, lines: Sequence[dict[str, Any]]) -> None:
     shown = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items() if number)
     print(f"train: {result.updates} updates; {shown}; {figures(updates[-1])}")
     if held_out:
-        print("held out: " + " · ".join(f"{name} {value:.3f}" for name, value in held_out[-1].items()))
+        before, after = held_out[0], held_out[-1]
+        print("held out: " + " · ".join(f"{name} {before[name]:.3f} → {after[name]:.3f}" for name in after))
     _tell_next(result)
 
 

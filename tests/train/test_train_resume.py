@@ -207,6 +207,7 @@ def test_a_training_whose_held_out_loss_rises_ends_early_and_exports_the_best(in
         out, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, out
     scored = [(line["update"], line["held_out"]["selection"]) for line in lines_of(tmp_path) if "held_out" in line]
+    assert scored.pop(0)[0] == 0  # before the training
     best = min(scored, key=lambda pair: pair[1])
     assert scored.index(best) == len(scored) - 3
     assert lines_of(tmp_path)[-1]["update"] < 40 * 9

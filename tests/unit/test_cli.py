@@ -225,6 +225,7 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
         "serve",
         "report",
         "samples",
+        "ablate",
         "inspect",
         "ask",
         "doctor",
