@@ -12,7 +12,7 @@ from tests.unit.local_service import Service, plan_of
 
 
 def client_of(service: Service, key: str | None = None) -> AsyncClient:
-    client = AsyncClient("http://service/", key)
+    client = AsyncClient("http://127.0.0.1/", key)
     client._http = httpx.AsyncClient(transport=httpx.ASGITransport(app=service.api), headers=client._http.headers)
     return client
 
@@ -48,7 +48,7 @@ async def test_a_refusal_says_when_to_come_back() -> None:
         error: dict[str, Any] = {"error": {"type": "overloaded", "message": "later"}}
         return httpx.Response(503, json=error, headers={"Retry-After": "1"})
 
-    client = AsyncClient("http://service", key="k")
+    client = AsyncClient("http://127.0.0.1", key="k")
     client._http = httpx.AsyncClient(transport=httpx.MockTransport(full), headers=client._http.headers)
     for ask in (client.answer("Who?"), anext(client.stream("Who?"))):
         with pytest.raises(ServiceError) as refused:
