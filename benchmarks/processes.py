@@ -80,14 +80,14 @@ class CpuClock:
                 with process.oneshot():
                     times, key = process.cpu_times(), (process.pid, process.create_time())
                     # First the name: a process may end between the two lines.
-                    self._names[key] = _name(process, self._names.get(key, ""))
+                    self._names[key] = process_name(process, self._names.get(key, ""))
                     self._seen[key] = times.user + times.system
             except psutil.Error:
                 continue
         self._samples.append((time.time(), dict(self._seen)))
 
 
-def _name(process: psutil.Process, known: str) -> str:
+def process_name(process: psutil.Process, known: str) -> str:
     """What a process is; Ray's workers tell their actor's class only while a call runs."""
     words = process.cmdline() or [process.name()]
     if found := re.match(r"ray::(?:_?MapWorker\()?(\w+)", words[0]):

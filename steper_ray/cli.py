@@ -1,14 +1,17 @@
 """The command line: parse first, import the phase afterwards, so that `--help` answers at once.
 
-Exit codes: 0 done; 1 a phase failed and can be continued; 2 bad input, nothing was started; 3 the machine lacks
-something; 130 interrupted.
+Exit codes: 0 done; 1 a phase failed and can be continued; 2 bad input, nothing was started; 3 the machine or cluster
+lacks something; 130 interrupted by Ctrl-C; 143 ended by SIGTERM, as `ray job stop` sends it.
 """
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 from steper_ray import __version__
 
@@ -19,7 +22,8 @@ _PHASES = {
     "train": "train the student on samples with the StepER loss; export weights",
     "evaluate": "drive the student over held-out questions; write scores",
     "serve": "put the student behind an HTTP endpoint",
-    "report": "draw σ's and stage losses; name the hardest stage",
+    "pipeline": "index, generate, samples, train, evaluate and report in order; what is finished is skipped",
+    "ablate": "train and evaluate the methods on the same trajectories; the table of their differences",
 }
 _ENTRIES = {
     "index": ("steper_ray.index.run", "build"),
@@ -30,8 +34,13 @@ _ENTRIES = {
     "train --dry-run": ("steper_ray.train.dry_run", "dry_run"),
     "evaluate": ("steper_ray.evaluate.run", "evaluate"),
     "serve": ("steper_ray.serve.run", "serve"),
+    "serve --reload": ("steper_ray.serve.reload", "reload"),
+    "ablate": ("steper_ray.experiments.ablate", "ablate"),
     "report": ("steper_ray.report.run", "report"),
+    "pipeline": ("steper_ray.pipeline.run", "pipeline"),
 }
+_STOPPED = 128 + signal.SIGTERM
+_REPORT = "a web page about one run, or several side by side: data, stages, σ, scores, trajectories"
 _DRY_RUNS = {
     "generate": "20 questions, then what the rest would take",
     "train": "samples, tokens, updates and memory; trains nothing",
@@ -44,13 +53,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from steper_ray.errors import SteperError
 
     try:
-        return int(options.run(options) or 0)
+        with _unwinding():
+            return int(options.run(options) or 0)
     except SteperError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted; the same command continues", file=sys.stderr)
         return 130
+    except SystemExit as ended:
+        if ended.code != signal.SIGTERM:
+            raise
+        print("stopped; the same command continues", file=sys.stderr)
+        return _STOPPED
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """SIGTERM unwinds the stack, so that waiting rows are written and children end; Ray's handler does the same."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not the main thread: whoever called has handlers of its own
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -109,20 +142,31 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--sample", type=int, metavar="SEED", help=f"same as {phase}.sample=SEED")
         if phase in _DRY_RUNS:
             command.add_argument("--dry-run", action="store_true", help=_DRY_RUNS[phase])
+        if phase == "serve":
+            command.add_argument(
+                "--reload", action="store_true", help="replace a running service's weights or settings"
+            )
         command.set_defaults(
             run=lambda options, phase=phase: run_phase(
-                f"{phase} --dry-run" if getattr(options, "dry_run", False) else phase,
-                [*options.settings, *_flags(options, phase)],
+                _entry_name(options, phase), [*options.settings, *_flags(options, phase)]
             )
         )
+    _add_storage(commands)
     _add_corpus(commands)
     _add_inspect(commands)
     _add_compare(commands)
+    _add_report(commands)
     _add_ask(commands)
     _add_keys(commands)
     _add_doctor(commands)
     _add_demo(commands)
     return parser
+
+
+def _entry_name(options: argparse.Namespace, phase: str) -> str:
+    """The key of `_ENTRIES` that phase and flags mean."""
+    flags = [flag for flag in ("dry_run", "reload") if getattr(options, flag, False)]
+    return " ".join([phase, *(f"--{flag.replace('_', '-')}" for flag in flags)])
 
 
 def _flags(options: argparse.Namespace, phase: str) -> list[str]:
@@ -157,6 +201,32 @@ def _gather(options: argparse.Namespace) -> None:
     from steper_ray.corpus.gather import gather_corpus
 
     gather_corpus(options.sources, options.target, overwrite=options.overwrite)
+
+
+def _add_storage(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "copy a folder (index, samples, weights) to s3:// or gs://, with checksums"
+    command = commands.add_parser("publish", help=what, description=what)
+    command.add_argument("folder", type=Path, metavar="FOLDER")
+    command.add_argument("uri", metavar="URI")
+    command.set_defaults(run=_publish)
+    what = "copy a published folder here; it appears when all of it is here and right"
+    command = commands.add_parser("fetch", help=what, description=what)
+    command.add_argument("uri", metavar="URI")
+    command.add_argument("folder", type=Path, metavar="FOLDER")
+    command.set_defaults(run=_fetch)
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from steper_ray.storage.folder import publish, tell_published
+
+    tell_published(publish(options.folder, options.uri), options.uri)
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from steper_ray.storage.folder import fetch
+
+    listing = fetch(options.uri, options.folder)
+    print(f"fetched: {len(listing.files)} files, {listing.size / 2**20:,.1f} MiB, to {options.folder}")
 
 
 def _add_inspect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -195,17 +265,43 @@ def _compare(options: argparse.Namespace) -> None:
     compare_runs(options.run_a, options.run_b, options.out, seed=options.seed)
 
 
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = commands.add_parser("report", help=_REPORT, description=_REPORT)
+    command.add_argument(
+        "settings", nargs="*", metavar="RUN", help="run folders; or a YAML file and overrides: section.key=value"
+    )
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="where it is written (default: report in RUN)")
+    command.set_defaults(run=_report)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from steper_ray.errors import ConfigError
+
+    runs = [Path(word) for word in options.settings if "=" not in word and not word.endswith((".yaml", ".yml"))]
+    if not runs:
+        if options.out:
+            raise ConfigError("--out goes with run folders; with a configuration the report lies under run.folder")
+        run_phase("report", options.settings)
+        return
+    if len(runs) < len(options.settings):
+        raise ConfigError("name either run folders, or one configuration file and overrides")
+    from steper_ray.report.run import report_runs
+
+    report_runs(runs, options.out)
+
+
 def _add_ask(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("ask", help="ask a running service one question")
     command.add_argument("question")
     command.add_argument("--url", default="http://127.0.0.1:8000", help="where the service listens")
+    command.add_argument("--key-file", type=Path, metavar="FILE", help="a file with an API key of the service alone")
     command.set_defaults(run=_ask)
 
 
 def _ask(options: argparse.Namespace) -> int:
     from steper_ray.serve.ask import ask
 
-    return ask(options.question, options.url)
+    return ask(options.question, options.url, options.key_file)
 
 
 def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from steper_ray.errors import ConfigError
+from steper_ray.sections.ablate import AblateSection
 from steper_ray.sections.base import Section
 from steper_ray.sections.evaluate import EvaluateSection
 from steper_ray.sections.generate import GenerateSection, SamplesSection
@@ -37,8 +38,11 @@ class Config(Section):
     student: ModelSection = ModelSection()
     evaluate: EvaluateSection = EvaluateSection()
     serve: ServeSection = ServeSection()
+    ablate: AblateSection = AblateSection()
 
-    def folder(self, phase: Literal["index", "generate", "samples", "train", "evaluate", "serve", "report"]) -> Path:
+    def folder(
+        self, phase: Literal["index", "generate", "samples", "train", "evaluate", "serve", "report", "ablate"]
+    ) -> Path:
         """The folder of a phase: its section's own, or the one under `run.folder` (samples: under generate's)."""
         own: Path | None = getattr(getattr(self, phase, None), "folder", None)
         return own or (self.folder("generate") if phase == "samples" else self.run.folder) / phase

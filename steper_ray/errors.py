@@ -7,6 +7,7 @@ SteperError
 │   └── RunFolderError        a run or data folder that does not fit the command
 ├── EnvironmentFault      exit 3: the machine lacks something (JVM, memory, a wheel, GPUs)
 ├── PhaseFailed           exit 1: a phase started and could not finish; it can be continued
+├── ServiceError          exit 1: a running service answers with an error
 └── BackendError          one call to a model or retriever failed; recorded per question, never ends a job by itself
 """
 
@@ -75,6 +76,17 @@ class EnvironmentFault(SteperError):
 
 class PhaseFailed(SteperError):
     """A phase that started could not finish; the message says how to continue."""
+
+
+class ServiceError(SteperError):
+    """A running service answers with an error; `type` is its own word for it, such as `overloaded`."""
+
+    def __init__(self, type: str, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.type, self.retry_after_s = type, retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.__class__, (self.type, str(self), self.retry_after_s)
 
 
 class BackendError(SteperError):

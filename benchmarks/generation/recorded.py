@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +84,11 @@ class ForcedEngine:
         """As the engine, whatever token comes."""
         params.ignore_eos, params.min_tokens = True, params.max_tokens or 0
         return await self._engine.generate(prompt, params)
+
+    def stream(self, prompt: "TokensInput", params: "SamplingParams") -> "AsyncGenerator[RequestOutput, None]":
+        """As the engine, whatever token comes."""
+        params.ignore_eos, params.min_tokens = True, params.max_tokens or 0
+        return self._engine.stream(prompt, params)
 
     async def close(self) -> None:
         """Close the engine."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from steper_ray.backends.index_facts import LUCENE_FOLDER, IndexFacts, check_language, read_facts, write_facts
 from steper_ray.backends.jvm import JVM_LOCK, java_class, start_jvm
+from steper_ray.core.identity import corpus_line
 from steper_ray.core.text import encodable, squeeze
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, EnvironmentFault, PhaseFailed, RunFolderError
@@ -48,9 +49,8 @@ def build_index(
     count = 0
     with _writer(folder / LUCENE_FOLDER, analyzer) as add:
         for count, passage in enumerate(passages, start=1):
-            title, text = squeeze(passage.title), squeeze(passage.text)
-            digest.update(f"{passage.id}\n{title}\n{text}\n".encode())
-            add(passage.id, f"{title}\n{text}")
+            digest.update(corpus_line(passage))
+            add(passage.id, f"{squeeze(passage.title)}\n{squeeze(passage.text)}")
             if count % REPORT_EVERY == 0:
                 progress(count)
     progress(count)

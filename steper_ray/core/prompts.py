@@ -82,22 +82,23 @@ def _turns(
     opening = f"{instruction(how)}\n\nQuestion: {squeeze(question.text)}\n\n"
     messages = []
     for step in finished:
-        messages.append(Message("user", opening + _passages(step.passages)))
+        messages.append(Message("user", opening + passage_block(step.passages)))
         messages.append(Message("assistant", step.rationale))
         opening = ""
-    messages.append(Message("user", opening + _passages(passages)))
+    messages.append(Message("user", opening + passage_block(passages)))
     return messages
 
 
 def _appended(question: Question, finished: Sequence[Step], passages: Sequence[Passage], how: LoopSettings) -> str:
     shown = [passage for step in finished for passage in step.passages] + list(passages)
-    parts = [instruction(how), _passages(shown), f"Question: {squeeze(question.text)}"]
+    parts = [instruction(how), passage_block(shown), f"Question: {squeeze(question.text)}"]
     if how.target is Target.STEP:
         parts.append("\n".join(["Reasoning so far:", *(step.rationale for step in finished)]))
     return "\n\n".join(parts)
 
 
-def _passages(passages: Sequence[Passage]) -> str:
+def passage_block(passages: Sequence[Passage]) -> str:
+    """Passages as a prompt shows them; a fixed sentence where there are none."""
     if not passages:
         return NO_NEW_PASSAGES
     return "\n".join(["Passages:", *(f"{squeeze(passage.title)}: {squeeze(passage.text)}" for passage in passages)])
@@ -106,4 +107,6 @@ def _passages(passages: Sequence[Passage]) -> str:
 def _demonstration(trajectory: Trajectory) -> str:
     shown = [passage for step in trajectory.steps for passage in step.passages]
     reasoning = "\n".join(step.rationale for step in trajectory.steps)
-    return f"Example\n\n{_passages(shown)}\n\nQuestion: {squeeze(trajectory.question.text)}\n\nReasoning:\n{reasoning}"
+    return (
+        f"Example\n\n{passage_block(shown)}\n\nQuestion: {squeeze(trajectory.question.text)}\n\nReasoning:\n{reasoning}"
+    )

@@ -48,6 +48,17 @@ class Strategy(StrEnum):
     SELF_ASK = "self_ask"
 
 
+class System(StrEnum):
+    """How an evaluated model comes to its answer."""
+
+    MULTI_STEP = "multi_step"
+    """The loop: retrieve and write in turn."""
+    ONE_STEP = "one_step"
+    """One retrieval with the question, then reasoning and answer in one completion."""
+    CLOSED_BOOK = "closed_book"
+    """No retrieval: the answer alone."""
+
+
 class QueryForm(StrEnum):
     """What is sent to the retriever in step s > 1."""
 

@@ -1,8 +1,10 @@
 """The corpus reader: passages one by one from JSON Lines or Parquet, every fault named with its place."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from steper_ray.core.identity import corpus_line
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage
 from steper_ray.core.words import longer_than
@@ -34,6 +36,14 @@ def read_corpus(path: Path, passage_words: int | None = None) -> Iterator[Passag
         yield passage
     if not seen:
         raise InputError("holds no passage", file=path, remedy="One JSON object with `_id`, `title`, `text` per line")
+
+
+def corpus_digest(path: Path, passage_words: int | None = None) -> str:
+    """The digest that an index of this corpus has in its facts; reads all of it. Raises as `read_corpus`."""
+    digest = hashlib.sha256()
+    for passage in read_corpus(path, passage_words):
+        digest.update(corpus_line(passage))
+    return digest.hexdigest()
 
 
 def _passage(record: Record) -> Passage:

@@ -24,8 +24,9 @@ def connect(section: RaySection) -> None:
     """
     # Ray lowers its workers' priority to 15; on a busy machine the actors then starve.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Serve otherwise waits for a wedged replica as for one that is about to finish its requests.
+    os.environ.setdefault("RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS", "1")
     # Otherwise a warning about the constructor arguments of Ray Data's own actors stands in every run.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray

@@ -14,6 +14,7 @@ from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_r
 from steper_ray.drive.cluster import connect
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger
+from steper_ray.drive.placement import await_room
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.writer import PartWriter, write_parquet
@@ -64,8 +65,11 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
     left = ledger.left(questions, into.paths, retry_permanent=into.retry_permanent)
     stats = LoopStats(asked=len(questions) * into.paths, left=len(left))
     if left:
+        from steper_ray.drive.pipeline import asks_of
+
         with _work_file(left, job, into) as work:
             connect(ray)
+            await_room(asks_of(job), ray)
             _run(work, job, into, ledger, stats)
     return stats
 

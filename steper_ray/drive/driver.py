@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from steper_ray.backends.interfaces import Completion, LanguageModel, Request, Retriever, StreamingModel
 from steper_ray.core.chat import ChatFormat
@@ -35,6 +35,17 @@ from steper_ray.drive.events import (
 from steper_ray.errors import BackendError
 
 Result = TypeVar("Result")
+
+
+class Driver(Protocol):
+    """Whoever brings one question to its answer; any number of them at once on one event loop."""
+
+    async def run(self, question: Question, path: int = 0) -> Trajectory:
+        """Drive a question to its end.
+
+        Raises:
+            BackendError: what was asked of a model, retriever or service failed.
+        """
 
 
 @dataclass(frozen=True)
@@ -192,13 +203,21 @@ class LoopDriver:
         return action.max_tokens
 
     async def _in_time(self, work: Awaitable[Result], what: str, until: float | None = None) -> Result:
-        """Await, at most until this time of the event loop; None: one step's time from now."""
-        end = asyncio.get_running_loop().time() + self.step_timeout_s if until is None else until
-        try:
-            async with asyncio.timeout_at(end):
-                return await work
-        except TimeoutError:
-            raise BackendError(FailureKind.TIMEOUT, f"no {what} within {self.step_timeout_s:g} s") from None
+        return await in_time(work, what, self.step_timeout_s, until)
+
+
+async def in_time(work: Awaitable[Result], what: str, seconds: float, until: float | None = None) -> Result:
+    """What is awaited, at most until this time of the event loop; None: so many seconds from now.
+
+    Raises:
+        BackendError: kind `timeout`: not there in time.
+    """
+    end = asyncio.get_running_loop().time() + seconds if until is None else until
+    try:
+        async with asyncio.timeout_at(end):
+            return await work
+    except TimeoutError:
+        raise BackendError(FailureKind.TIMEOUT, f"no {what} within {seconds:g} s") from None
 
 
 def _worth_another_try(error: BackendError) -> bool:

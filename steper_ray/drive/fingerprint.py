@@ -9,8 +9,9 @@ from typing import Any
 
 from steper_ray.backends.model_folder import model_identity
 from steper_ray.core.chat import ChatFormat
+from steper_ray.core.direct import direct_prompt
 from steper_ray.core.prompts import PROMPT_VERSION, build_prompt
-from steper_ray.core.types import LoopSettings, Passage, Question, Step, Trajectory
+from steper_ray.core.types import LoopSettings, Passage, Question, Step, System, Trajectory
 from steper_ray.data.schemas import SCHEMA_VERSION
 from steper_ray.errors import RunFolderError
 from steper_ray.runs import write_json
@@ -25,6 +26,7 @@ def fingerprint_parts(
     chat: ChatFormat | None,
     demonstrations: Sequence[Trajectory],
     index: dict[str, Any],
+    system: System = System.MULTI_STEP,
 ) -> dict[str, Any]:
     """What the contents of trajectories depend on, by name.
 
@@ -34,8 +36,10 @@ def fingerprint_parts(
         chat: its chat format, None without a tokenizer.
         demonstrations: the worked examples shown first.
         index: what decides which passages a query finds: corpus digest, analyzer, k1, b; or a service's name.
+        system: a baseline has parts of its own; the loop has none, so that folders from before baselines continue.
     """
-    return {
+    baseline = {} if system is System.MULTI_STEP else {"system": system, "direct": _digest(_direct(system, how, chat))}
+    return baseline | {
         "schema": SCHEMA_VERSION,
         "prompt_version": PROMPT_VERSION,
         "loop": asdict(how),
@@ -95,7 +99,15 @@ def _probe(how: LoopSettings, chat: ChatFormat | None) -> Any:
     return chat.prompt_ids(prompt) if chat else [asdict(message) for message in prompt.messages]
 
 
+def _direct(system: System, how: LoopSettings, chat: ChatFormat | None) -> Any:
+    prompt = direct_prompt(Question("q", "What is asked?"), (Passage("p", "Title", "Text."),), system, how)
+    return chat.prompt_ids(prompt) if chat else [asdict(message) for message in prompt.messages]
+
+
 def _model_parts(model: ModelSection) -> dict[str, str]:
+    if model.backend == "service":
+        # What it runs only it knows: where no name is given, the address stands for it.
+        return {"service": model.endpoint_model or model.url or ""}
     if model.backend == "openai":
         # Not the url: the same model may move to another host.
         measured = {"context_tokens": str(model.context_tokens)} if model.model else {}

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from steper_ray.backends.index_source import IndexSource
 from steper_ray.backends.interfaces import LanguageModel
 from steper_ray.core.chat import ChatFormat, load_chat_format
-from steper_ray.core.types import LoopSettings, Target, Trajectory
+from steper_ray.core.types import LoopSettings, System, Target, Trajectory
 from steper_ray.drive.load import most_in_flight
 from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
@@ -37,6 +38,10 @@ def check_model(section: ModelSection, role: str) -> None:
             from steper_ray.backends.openai import OpenAIModel
 
             OpenAIModel.load(section, role=role)
+        case "service":
+            from steper_ray.backends.service import ServiceModel
+
+            ServiceModel.load(section, role=role)
     if section.model is not None:
         check = check_tokenizer_folder if section.backend == "openai" else check_model_folder
         check(section.model)
@@ -72,6 +77,10 @@ def load_model(section: ModelSection, seed: int, chat: ChatFormat | None) -> Lan
             from steper_ray.backends.openai import OpenAIModel
 
             return OpenAIModel.load(section)
+        case "service":
+            from steper_ray.backends.service import ServiceModel
+
+            return ServiceModel.load(section)
         case "replay":
             from steper_ray.backends.replay import ReplayModel
             from steper_ray.data.recordings import read_recordings
@@ -115,6 +124,16 @@ class LoopJob:
     """Threads of one engine on CPU."""
     retriever: RetrieverSection = field(default_factory=RetrieverSection)
     load: ModelLoader = load_model
+    index_source: IndexSource | None = None
+    """Where the index is published; None where `index` is on storage that all nodes see."""
+    system: System = System.MULTI_STEP
+    """The loop, or a baseline that answers at once."""
+
+    @property
+    def searches(self) -> bool:
+        """Whether passages are retrieved by retriever actors of this run."""
+        here = self.retriever.backend == "lucene" and self.model.backend != "service"
+        return here and self.system is not System.CLOSED_BOOK
 
     @property
     def most_in_flight(self) -> int:

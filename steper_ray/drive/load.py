@@ -41,6 +41,11 @@ class LoadMeter:
         """Whether questions wait for the engine, so that idle places in it are its own or the retriever's fault."""
 
     @property
+    def inner(self) -> LanguageModel:
+        """The model itself."""
+        return self._model
+
+    @property
     def context_tokens(self) -> int | None:
         """The model's own."""
         return self._model.context_tokens

@@ -17,6 +17,7 @@ from steper_ray.drive.cluster import engine_gpus
 from steper_ray.drive.foreman import start_foreman
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.load import Load
+from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE, Ask, resources
 from steper_ray.drive.retrieval import RetrieverHandle, start_retrievers
 from steper_ray.drive.worker import LoopWorker
 from steper_ray.errors import BackendError, PhaseFailed
@@ -50,7 +51,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     quieten()
     DataContext.get_current().execution_no_progress_timeout_s = job.patience_s
     try:
-        retrievers = start_retrievers(job.index, job.retrievers) if job.retriever.backend == "lucene" else []
+        retrievers = _retrievers(job)
     except BackendError as error:
         raise PhaseFailed(f"the retrievers did not start: {_cause(error)}") from error
     foreman = start_foreman()
@@ -68,6 +69,20 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     finally:
         for actor in [foreman, *(handle.actor for handle in retrievers)]:
             ray.kill(actor)
+
+
+def _retrievers(job: LoopJob) -> list[RetrieverHandle]:
+    if not job.searches:
+        return []
+    return start_retrievers(job.index, job.retrievers, job.retriever.resource, job.index_source)
+
+
+def asks_of(job: LoopJob) -> list[Ask]:
+    """What must find room before the loop can begin: all retrievers, and the first engine."""
+    engine = Ask("engines", 1, resources(1, engine_gpus(job.model), job.model.resource))
+    if not job.searches:
+        return [engine]
+    return [engine, Ask("retrievers", job.retrievers, resources(RETRIEVER_CPUS, 0, job.retriever.resource))]
 
 
 def _why_stopped(foreman: Any) -> str:
@@ -105,6 +120,7 @@ def _dataset(work: Path, job: LoopJob, retrievers: list[RetrieverHandle], forema
         ),
         num_cpus=1,
         num_gpus=engine_gpus(job.model),
+        resources={job.model.resource: SHARE} if job.model.resource else {},
     )
 
 

@@ -4,18 +4,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from steper_ray.backends.index_facts import read_facts
-from steper_ray.core.types import LoopSettings
+from steper_ray.backends.index_source import IndexSource
+from steper_ray.core.types import LoopSettings, System
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
 from steper_ray.drive.job import LoopJob, check_model, load_chat
 from steper_ray.drive.load import most_in_flight
-from steper_ray.drive.trial import try_endpoint, try_search
+from steper_ray.drive.trial import try_endpoint, try_search, try_service
 from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
-from steper_ray.sections.shared import RetrieverSection
+from steper_ray.sections.shared import IndexSection, RetrieverSection
 
-_PATHS = ("model", "recordings", "key_file")
+_PATHS = ("model", "base", "recordings", "key_file")
 
 
 class Crew(Protocol):
@@ -54,6 +55,8 @@ def checked(section: ModelSection, role: str) -> ModelSection:
     check_model(section, role)
     if section.backend == "openai":
         try_endpoint(section, role)
+    if section.backend == "service":
+        try_service(section, role)
     places = {name: path.absolute() for name in _PATHS if (path := getattr(section, name))}
     return section.model_copy(update=places)
 
@@ -67,8 +70,12 @@ def prepare(
     seed: int,
     force_answer: bool,
     retriever: RetrieverSection | None = None,
+    source: IndexSource | None = None,
+    system: System = System.MULTI_STEP,
 ) -> tuple[LoopJob, dict[str, Any]]:
     """The job of a checked role, and the parts of its fingerprint.
+
+    Closed-book, and where a service answers, nothing is searched here, so no index need be there.
 
     Raises:
         UserError: index or search service, demonstrations, chat template or rate limits are not usable.
@@ -76,8 +83,9 @@ def prepare(
     """
     retriever = retriever or RetrieverSection()
     demonstrations = demonstrations_of(model, how.strategy)
-    retrieval = retrieval_identity(retriever, index)
-    parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval)
+    searched = system is not System.CLOSED_BOOK and model.backend != "service"
+    retrieval = retrieval_identity(retriever, index, source) if searched else {}
+    parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval, system)
     job = LoopJob(
         how=how,
         model=_shared(model, crew),
@@ -90,8 +98,10 @@ def prepare(
         in_flight=crew.in_flight,
         retrievers=crew.retrievers,
         seed=seed,
-        threads=threads_per_engine(crew.actors),
+        threads=threads_per_engine(_most_actors(crew)),
         retriever=retriever.model_copy(update={"key_file": retriever.key_file and retriever.key_file.absolute()}),
+        index_source=source,
+        system=system,
     )
     return job, {**parts, "force_answer": force_answer}
 
@@ -102,7 +112,12 @@ def _most_actors(crew: Crew) -> int:
     return crew.actors_max or crew.actors
 
 
-def retrieval_identity(retriever: RetrieverSection, index: Path) -> dict[str, Any]:
+def index_source(section: IndexSection) -> IndexSource | None:
+    """Where the index is published, if it is."""
+    return IndexSource(section.uri, section.cache) if section.uri else None
+
+
+def retrieval_identity(retriever: RetrieverSection, index: Path, source: IndexSource | None = None) -> dict[str, Any]:
     """What decides which passages a query finds; goes into fingerprints.
 
     Raises:
@@ -110,7 +125,7 @@ def retrieval_identity(retriever: RetrieverSection, index: Path) -> dict[str, An
         EnvironmentFault: the search service does not answer.
     """
     if retriever.backend == "lucene":
-        return read_facts(index).identity()
+        return (source.facts() if source else read_facts(index)).identity()
     try_search(retriever)
     return {"service": retriever.name or retriever.url}
 

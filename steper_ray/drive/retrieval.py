@@ -10,7 +10,9 @@ from typing import Any
 
 import ray
 
+from steper_ray.backends.index_source import IndexSource
 from steper_ray.core.types import FailureKind, Passage
+from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE
 from steper_ray.errors import BackendError
 
 _MOST_PER_CALL = 64
@@ -25,10 +27,10 @@ _HUNG_S = 240.0
 class RetrieverActor:
     """Answers searches over one index; holds no torch, since the JVM and torch crash in one process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, source: IndexSource | None = None) -> None:
         from steper_ray.backends.lucene import LuceneIndex
 
-        self._index = LuceneIndex.open(folder)
+        self._index = LuceneIndex.open(source.local() if source else folder)
 
     def search_many(self, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
         """The k best passages of each query."""
@@ -49,16 +51,20 @@ class RetrieverHandle:
     node: str
 
 
-def start_retrievers(folder: Path, count: int) -> list[RetrieverHandle]:
-    """Start retriever actors, spread over the nodes, and wait until their index is open.
+def start_retrievers(
+    folder: Path, count: int, resource: str | None = None, source: IndexSource | None = None
+) -> list[RetrieverHandle]:
+    """Start retriever actors, spread over the nodes (that offer `resource`), and wait until their index is open.
+
+    The index is fetched from its source where one is named.
 
     Raises:
         BackendError: an index could not be opened.
     """
-    remote: Any = ray.remote(num_cpus=0.5, max_restarts=-1, max_task_retries=3, scheduling_strategy="SPREAD")(
-        RetrieverActor
-    )
-    actors = [remote.remote(folder) for _ in range(count)]
+    options: dict[str, Any] = {"num_cpus": RETRIEVER_CPUS, "resources": {resource: SHARE} if resource else {}}
+    forever: dict[str, Any] = {"max_restarts": -1, "max_task_retries": 3, "scheduling_strategy": "SPREAD"}
+    remote: Any = ray.remote(**options, **forever)(RetrieverActor)
+    actors = [remote.remote(folder, source) for _ in range(count)]
     try:
         nodes = ray.get([actor.node.remote() for actor in actors], timeout=_START_S)
     except ray.exceptions.RayError as error:

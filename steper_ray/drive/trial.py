@@ -19,6 +19,15 @@ def try_endpoint(section: ModelSection, role: str) -> None:
     _run(_try_endpoint(section, role))
 
 
+def try_service(section: ModelSection, role: str) -> None:
+    """Ask a service of ours whether it is ready.
+
+    Raises:
+        EnvironmentFault: it is not.
+    """
+    _run(_try_service(section, role))
+
+
 def try_search(section: RetrieverSection) -> None:
     """Search once.
 
@@ -33,6 +42,16 @@ async def _try_endpoint(section: ModelSection, role: str) -> None:
     from steper_ray.backends.openai import OpenAIModel
 
     model = OpenAIModel.load(section, role=role)
+    try:
+        await model.check()
+    finally:
+        await model.close()
+
+
+async def _try_service(section: ModelSection, role: str) -> None:
+    from steper_ray.backends.service import ServiceModel
+
+    model = ServiceModel.load(section, role=role)
     try:
         await model.check()
     finally:

@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import ray
 
 from steper_ray.backends.interfaces import LanguageModel, Retriever
+from steper_ray.backends.service import ServiceModel
 from steper_ray.backends.watchdog import leave
 from steper_ray.core.chat import ChatFormat
-from steper_ray.core.types import FailureKind, Question, Trajectory
+from steper_ray.core.types import FailureKind, Question, System, Trajectory
 from steper_ray.data.schemas import question_of, trajectory_row
-from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.direct import DirectDriver
+from steper_ray.drive.driver import Driver, LoopDriver
 from steper_ray.drive.events import Finished, StepFinished
 from steper_ray.drive.foreman import LEASE_DEATHS, Start
 from steper_ray.drive.job import LoopJob, load_chat
@@ -45,20 +47,11 @@ class LoopWorker:
             raise PhaseFailed(start.stop)
         chat = load_chat(job.model, job.how)
         self._model = LoadMeter(self._load(job, start, chat))
-        self._driver = LoopDriver(
-            how=job.how,
-            model=self._model,
-            retriever=QueryCache(_retriever(job, retrievers)),
-            chat=chat,
-            demonstrations=job.demonstrations,
-            force_answer=job.force_answer,
-            temperature=job.model.temperature,
-            step_timeout_s=job.step_timeout_s,
-        )
+        self._driver = driver_of(job, self._model, chat, retrievers)
         self._work = _open(work)
         self._restarted, self._quarantine = start.restarts > 0, asyncio.Lock()
         self._room = None
-        if not job.in_flight and self._model.cache_tokens is not None:
+        if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
             self._room = Room(job.most_in_flight, self._model.cache_tokens, job.how.step_limit)
         self._slots = Slots(self._room.size if self._room else job.most_in_flight)
         self._batch = job.model.max_batch
@@ -127,12 +120,12 @@ class LoopWorker:
 
     async def _run(self, question: Question, path: int) -> Trajectory:
         """Drive one question; what its steps cost says how many others may be in flight with it."""
-        room = self._room
-        if room is None:
-            return await self._driver.run(question, path)
+        driver, room = self._driver, self._room
+        if room is None or not isinstance(driver, LoopDriver):
+            return await driver.run(question, path)
         key = (question.id, path)
         try:
-            async for event in self._driver.events(question, path):
+            async for event in driver.events(question, path):
                 match event:
                     case StepFinished(number, finished):
                         room.step(key, number, finished.usage)
@@ -148,6 +141,25 @@ class LoopWorker:
         self._meters.failed(kind)
         failure = {"question_id": question.id, "path": path, "text_hash": text_hash(question)}
         return {"failure": {**failure, "kind": kind.value, "message": message}}
+
+
+def driver_of(job: LoopJob, model: LoadMeter, chat: ChatFormat | None, retrievers: list[RetrieverHandle]) -> Driver:
+    """Who brings a question to its answer: the loop's driver, that of a baseline, or a service that does it all."""
+    if isinstance(model.inner, ServiceModel):
+        return model.inner
+    parts: dict[str, Any] = {
+        "how": job.how,
+        "model": model,
+        "retriever": QueryCache(_retriever(job, retrievers)),
+        "chat": chat,
+        "demonstrations": job.demonstrations,
+        "force_answer": job.force_answer,
+        "temperature": job.model.temperature,
+        "step_timeout_s": job.step_timeout_s,
+    }
+    if job.system is System.MULTI_STEP:
+        return LoopDriver(**parts)
+    return DirectDriver(job.system, **parts)
 
 
 def _open(work: Path) -> pq.ParquetFile:

@@ -18,13 +18,31 @@ PAGE_FILE = "scores.md"
 
 
 def write_results(
-    folder: Path, into: Collection, predictions: Sequence[Prediction], scores: Scores, notes: Sequence[str]
+    folder: Path,
+    into: Collection,
+    predictions: Sequence[Prediction],
+    scores: Scores,
+    notes: Sequence[str],
+    asked: Mapping[str, str],
 ) -> None:
-    """Write predictions, scores and their page; `notes` are sentences without full stop."""
+    """Write predictions, scores and their page.
+
+    Args:
+        folder: of the evaluation.
+        into: names model and fingerprint.
+        predictions: one per question.
+        scores: of these.
+        notes: sentences without full stop.
+        asked: how the model was asked: role, system, strategy.
+    """
     lines = (json.dumps(prediction_row(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
     write_text(folder / PREDICTIONS_FILE, "".join(lines))
-    write_json(folder / SCORES_FILE, {"model": into.model_name, "fingerprint": into.fingerprint, **asdict(scores)})
-    about = [f"Student: `{into.model_name}`. A question that failed scores 0. All questions: `{PREDICTIONS_FILE}`."]
+    head = {"model": into.model_name, **asked, "fingerprint": into.fingerprint}
+    write_json(folder / SCORES_FILE, {**head, **asdict(scores)})
+    about = [
+        f"{asked['role'].capitalize()}: `{into.model_name}`, {asked['system']}, {asked['strategy']}. A question that "
+        f"failed scores 0. All questions: `{PREDICTIONS_FILE}`."
+    ]
     about += [line for note in notes for line in ("", note[:1].upper() + note[1:] + ".")]
     write_text(folder / PAGE_FILE, markdown("Evaluation", about, score_tables(scores)))
 

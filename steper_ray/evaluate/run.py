@@ -17,8 +17,10 @@ from steper_ray.drive.fingerprint import claim_folder
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
-from steper_ray.drive.prepare import checked, prepare
+from steper_ray.drive.prepare import index_source, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
+from steper_ray.evaluate.choice import check_choice, chosen_loop, chosen_model
+from steper_ray.evaluate.foreign_corpus import foreign_corpus_warning
 from steper_ray.evaluate.official import official_numbers, write_official
 from steper_ray.evaluate.prediction import Prediction, predictions_of
 from steper_ray.evaluate.results import tell, write_results
@@ -26,7 +28,6 @@ from steper_ray.evaluate.scores import Scores, StageScore, score
 from steper_ray.evaluate.stages import StageJob, check_samples, score_stages
 from steper_ray.runs import Manifest, open_folder, write_manifest
 from steper_ray.sections.model import ModelSection
-from steper_ray.student.card import loop_of, read_card
 
 _FLUSH_ROWS, _FLUSH_SECONDS = 64, 30.0
 
@@ -63,11 +64,10 @@ def evaluate(config: Config) -> Scores:
 
 def _ready(config: Config) -> _Ready:
     section = config.evaluate
-    if section.paths > 1 and config.student.temperature == 0:
-        raise ConfigError("evaluate.paths above 1 needs student.temperature above 0; greedy paths are all the same")
+    check_choice(config)
     asked = _questions(config)
-    student = _student(config)
-    how = _loop(config, student)
+    student = chosen_model(config)
+    how = chosen_loop(config, student)
     trained = read_hashes(student.model) if student.model else None
     job, parts = prepare(
         student,
@@ -77,6 +77,8 @@ def _ready(config: Config) -> _Ready:
         seed=config.run.seed,
         force_answer=section.force_answer,
         retriever=config.retriever,
+        source=index_source(config.index),
+        system=section.system,
     )
     assert section.questions is not None
     return _Ready(
@@ -103,7 +105,7 @@ def _evaluate(config: Config, ready: _Ready, into: Collection) -> Scores:
     stages = _stages(ready.stages, config) if ready.stages else {}
     predictions = _predictions(asked, into)
     scores = score(predictions, seed=config.run.seed, stages=stages, trained=ready.trained)
-    write_results(folder, into, predictions, scores, notes)
+    write_results(folder, into, predictions, scores, notes, _asked_how(config, ready.job.how))
     write_official(folder, asked.format, predictions, ready.numbers)
     made = _manifest_counts(numbers, predictions, scores)
     write_manifest(folder, Manifest("evaluate", into.fingerprint, made, stats.facts()))
@@ -116,6 +118,8 @@ def _notes(config: Config, ready: _Ready) -> list[str]:
     notes, asked = [], ready.asked
     if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
         notes.append(f"warning: {warning}")
+    if ready.job.searches and (foreign := foreign_corpus_warning(config.index.corpus, asked.questions)):
+        notes.append(f"warning: {foreign}")
     if config.evaluate.aliases is not None:
         notes.append(
             f"note: evaluate.aliases has further names for {asked.aliased:,} of {len(asked.questions):,} answers"
@@ -133,26 +137,6 @@ def _questions(config: Config) -> QuestionSet:
     if section.questions is None:
         raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
     return read_questions(section.questions, limit=section.limit, sample=section.sample, aliases=section.aliases)
-
-
-def _student(config: Config) -> ModelSection:
-    student = config.student
-    if student.backend == "vllm" and student.model is None:
-        weights = config.folder("train") / "weights"
-        if not weights.is_dir():
-            raise ConfigError(
-                f"student.model is empty and no weights are in {weights}; run `steper train`, or set student.model"
-            )
-        student = student.model_copy(update={"model": weights})
-    return checked(student, "student")
-
-
-def _loop(config: Config, student: ModelSection) -> LoopSettings:
-    card = read_card(student.model) if student.model else None
-    if card and student.demonstrations:
-        raise ConfigError("student.demonstrations is set, but a trained student sees none; leave it out")
-    remedy = "Leave these keys out, or set evaluate.force_loop=true to run the student so nevertheless"
-    return loop_of(card, config.loop, forced=config.evaluate.force_loop, remedy=remedy)
 
 
 def _stage_job(config: Config, student: ModelSection, how: LoopSettings) -> StageJob | None:
@@ -199,6 +183,11 @@ def _predictions(asked: QuestionSet, into: Collection) -> list[Prediction]:
     failed = {name: attempts[name, path].kind for name, path in sorted(attempts, reverse=True) if path < into.paths}
     closed_rule = asked.format is not QuestionFormat.MUSIQUE
     return predictions_of(asked.questions, finished, failed, closed_rule=closed_rule)
+
+
+def _asked_how(config: Config, how: LoopSettings) -> dict[str, str]:
+    section = config.evaluate
+    return {"role": section.role, "system": section.system.value, "strategy": how.strategy.value}
 
 
 def _manifest_counts(numbers: dict[str, Any], predictions: Sequence[Prediction], scores: Scores) -> dict[str, Any]:

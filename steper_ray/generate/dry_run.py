@@ -61,8 +61,8 @@ def dry_run(config: Config) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     section = config.generate
     limit = min(QUESTIONS, section.limit or QUESTIONS)
-    few = section.model_copy(update={"folder": folder, "limit": limit, "sample": config.run.seed})
-    samples = config.samples.model_copy(update={"folder": None})
+    few = section.model_copy(update={"folder": folder, "limit": limit, "sample": config.run.seed, "uri": None})
+    samples = config.samples.model_copy(update={"folder": None, "uri": None})
     generate(config.model_copy(update={"generate": few, "samples": samples}))
     actors = section.actors_max or section.actors
     in_flight = section.in_flight or most_in_flight(config.teacher.max_batch)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
 from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import QuestionSet
@@ -10,7 +11,7 @@ from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.lock import sole_writer
-from steper_ray.drive.prepare import checked, prepare
+from steper_ray.drive.prepare import checked, index_source, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.generate.asked import check_recordings, question_set
 from steper_ray.generate.samples import samples_job, tell, write_samples
@@ -18,6 +19,7 @@ from steper_ray.generate.samples_job import check_folder, check_samples
 from steper_ray.generate.table import print_table
 from steper_ray.generate.totals import STATS_FILE, totals_of
 from steper_ray.runs import Manifest, open_folder, write_json, write_manifest
+from steper_ray.storage.folder import publish, tell_published
 
 
 def generate(config: Config) -> Manifest:
@@ -33,10 +35,18 @@ def generate(config: Config) -> Manifest:
     check_samples(config)
     asked = question_set(config)
     check_recordings(config)
+    refuse_service(config.teacher, "teacher", "it can be evaluated, and no more")
     teacher = checked(config.teacher, "teacher")
     how, index = config.loop.settings(), config.folder("index")
     job, parts = prepare(
-        teacher, how, index, section, seed=config.run.seed, force_answer=False, retriever=config.retriever
+        teacher,
+        how,
+        index,
+        section,
+        seed=config.run.seed,
+        force_answer=False,
+        retriever=config.retriever,
+        source=index_source(config.index),
     )
     check_folder(config.folder("samples"))
     with sole_writer(config.folder("generate")):
@@ -61,6 +71,8 @@ def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str,
     write_manifest(folder, manifest)
     print_table(numbers, totals, stats)
     tell(making.folder, samples)
+    if config.generate.uri:
+        tell_published(publish(folder, config.generate.uri), config.generate.uri)
     _tell_next(folder, numbers, samples.used)
     return manifest
 

@@ -33,6 +33,7 @@ from steper_ray.generate.sample_counts import SampleCounts
 from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop, check_samples, form
 from steper_ray.runs import Manifest, write_manifest
 from steper_ray.sections.shared import LoopSection
+from steper_ray.storage.folder import publish, tell_published
 
 _ROWS_PER_PART = 4096
 
@@ -85,6 +86,8 @@ def write_samples(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
     write_manifest(building, manifest)
     shutil.rmtree(job.folder, ignore_errors=True)
     building.rename(job.folder)
+    if job.section.uri:
+        tell_published(publish(job.folder, job.section.uri), job.section.uri)
     return counts, manifest
 
 

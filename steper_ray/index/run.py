@@ -15,6 +15,7 @@ from steper_ray.errors import ConfigError, RunFolderError
 from steper_ray.index.child import index_in_child
 from steper_ray.index.staging import staged
 from steper_ray.runs import Manifest, open_folder, write_manifest
+from steper_ray.storage.folder import publish, tell_published
 
 LOOKED_AT = 100_000
 """Passages that are checked before the build starts; takes a second or two."""
@@ -50,6 +51,8 @@ def build(config: Config) -> Path:
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"{facts.passages:,} passages indexed in {seconds:.1f} s: {folder}. next: steper generate"
     )
+    if config.index.uri:
+        tell_published(publish(folder, config.index.uri), config.index.uri)
     return folder
 
 

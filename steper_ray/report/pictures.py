@@ -1,5 +1,6 @@
 """The pictures: σ beside what holds it, and the losses and token accuracies of the stages."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,9 @@ from steper_ray.curves.canvas import COLOURS, INK, QUIET, canvas
 from steper_ray.curves.history import STAGE_NAMES, History
 from steper_ray.curves.lines import DASHES, draw_accuracies, draw_loss_course, draw_sigma_course, over_updates
 from steper_ray.report.words import judge
+
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
+LINE_MARKS = ("o", "s", "^", "D", "v", "P", "X")
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +33,20 @@ def draw_losses(history: History, subtitle: str, path: Path) -> None:
         if has_accuracy:
             draw_accuracies(axes[1], history)
             axes[1].set_xlim(axes[0].get_xlim())
+
+
+def draw_recall(rows: Sequence[tuple[str, Sequence[Mapping[str, float]]]], path: Path) -> None:
+    """Share of questions with all gold passages among those retrieved so far; a line per row, seven at most."""
+    subtitle = "Share of questions with all of their gold passages among those retrieved so far."
+    with canvas(path, "Retrieval", subtitle, [1.0]) as (axes,):
+        looks = zip(LINE_COLOURS, LINE_MARKS, strict=True)
+        for (name, values), (colour, mark) in zip(rows, looks, strict=False):
+            steps = range(1, len(values) + 1)
+            axes.plot(steps, [100 * value["all"] for value in values], color=colour, marker=mark, label=name)
+        axes.set(ylabel="questions (%)", ylim=(0, 102))
+        axes.locator_params(axis="x", integer=True)
+        axes.legend(loc="best", fontsize=11)
+        axes.set(xlabel="steps", xlim=(0.8, max(len(values) for _, values in rows) + 0.2))
 
 
 def _sigma_bars(axes: "Axes", history: History) -> None:

@@ -1,4 +1,4 @@
-"""The report in words: which stage is hardest, which easiest, and how far that can be trusted."""
+"""The report in words: which stage is hardest, where that can be told, and what it does to the loss."""
 
 from collections.abc import Mapping
 
@@ -19,14 +19,36 @@ def is_learned(history: History) -> bool:
 
 
 def verdict(history: History) -> list[str]:
-    """Sentences: hardest and easiest stage by σ, then a caveat for each σ that has not converged."""
+    """Sentences: hardest and easiest stage by σ once every σ has converged; before that, what is still open."""
     ends = judge(history)
     if len(ends) == 1:
         return [f"Only {_name(ends)} was trained, so there is nothing to compare."]
     if not is_learned(history):
         rests = {term: end.rest for term, end in ends.items()}
         return [f"σ was held at 1, so difficulty is read from the losses: {_extremes(rests, '√L')}"]
-    return [_extremes({term: end.sigma for term, end in ends.items()}, "σ"), *_caveats(ends)]
+    if open_ends := [f"{STAGE_NAMES[term]} ({_why(end)})" for term, end in ends.items() if not end.reached]:
+        roots = ", ".join(f"{STAGE_NAMES[term]} {end.rest:.3f}" for term, end in ends.items())
+        return [
+            f"No stage is named the hardest yet: σ has not converged for {', '.join(open_ends)}.",
+            f"Until it has, the losses tell more than σ: √L is {roots}.",
+            "Train for more updates, or raise train.sigma_learning_rate.",
+        ]
+    return [
+        _extremes({term: end.sigma for term, end in ends.items()}, "σ"),
+        "Every σ has converged: within 10% of √L, and moved by at most 10% in the last third of the updates.",
+    ]
+
+
+def weights_in_words(history: History) -> str:
+    """What the final σ make of the stages: how much each one's loss counts."""
+    weights = {term: 1 / (2 * end.sigma**2) for term, end in judge(history).items()}
+    told = ", ".join(f"{STAGE_NAMES[term]} {weight:.2f}" for term, weight in weights.items())
+    if not is_learned(history):
+        return f"Every stage counts alike: σ was held at 1, and a loss counts 1/(2σ²) = {0.5:.2f}."
+    return (
+        f"A stage's loss counts 1/(2σ²) times: {told}. At rest σ is √L, so each stage adds the same, whatever its "
+        "loss: what is hard is not allowed to drown the rest."
+    )
 
 
 def counted(number: int, noun: str) -> str:
@@ -40,16 +62,6 @@ def _extremes(values: Mapping[str, float], symbol: str) -> str:
     if values[hardest] <= values[easiest] * (1 + _EQUAL):
         return f"The stages are about equally hard: {', '.join(shown.values())}."
     return f"Hardest stage: {shown[hardest]}. Easiest stage: {shown[easiest]}."
-
-
-def _caveats(ends: Mapping[str, Convergence]) -> list[str]:
-    open_ends = [f"{STAGE_NAMES[term]} ({_why(end)})" for term, end in ends.items() if not end.reached]
-    if not open_ends:
-        return ["Every σ has converged: within 10% of √L, and moved by at most 10% in the last third of the updates."]
-    return [
-        f"Caveat: σ has not converged for {', '.join(open_ends)}, so this order may still change.",
-        "Train for more updates, or raise train.sigma_learning_rate; until then trust the losses more than σ.",
-    ]
 
 
 def _why(end: Convergence) -> str:

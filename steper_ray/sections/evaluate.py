@@ -1,15 +1,21 @@
 """The section of evaluation."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
+from steper_ray.core.types import System
 from steper_ray.sections.base import Positive, Section, check_sample
 
 
 class EvaluateSection(Section):
     """The student over held-out questions."""
 
+    role: Literal["student", "teacher"] = "student"
+    """Whose section names the model; `teacher` measures the teacher, demonstrations and all."""
+    system: System = System.MULTI_STEP
+    """How the model comes to its answer: `multi_step`, the loop; `one_step`, one retrieval; `closed_book`, none."""
     questions: Path | None = None
     """Held-out questions with gold answers."""
     aliases: Path | None = None

@@ -39,6 +39,8 @@ class GenerateSection(Section):
     """A part is also written when its oldest trajectory has waited this long, seconds."""
     retry_permanent: bool = False
     """Also try questions again that failed for a permanent reason."""
+    uri: str | None = None
+    """Address (`s3://…`, `gs://…`) where trajectories, failures and manifest are published at the end."""
 
     @model_validator(mode="after")
     def _sample_needs_limit(self) -> "GenerateSection":
@@ -69,6 +71,8 @@ class SamplesSection(Section):
     """Name of the data set on its card."""
     licence: str | None = None
     """SPDX identifier of the licence on the card: the corpus and the teacher decide what it may be."""
+    uri: str | None = None
+    """Address (`s3://…`, `gs://…`) where the samples are published once they are written."""
 
     def rules(self) -> SelectionRules:
         """What decides about a trajectory, as the core's type."""

@@ -11,11 +11,14 @@ from steper_ray.sections.base import Positive, Section, Share
 class ModelSection(Section):
     """A language model in a role: teacher or student."""
 
-    backend: Literal["vllm", "openai", "replay", "scripted"] = "vllm"
+    backend: Literal["vllm", "openai", "replay", "scripted", "service"] = "vllm"
     """`vllm`: an engine of ours; `openai`: a remote endpoint (docs/backends.md); `replay`: recorded rationales;
-    `scripted`: a stand-in without a model, for tests."""
+    `service`: a running `steper serve`, in evaluation alone; `scripted`: a stand-in without a model, for tests."""
     model: Path | None = None
-    """Hugging Face folder with weights and tokenizer; `openai`: the tokenizer alone, to measure prompts."""
+    """Hugging Face folder with weights and tokenizer, or the folder of a LoRA adapter (student only);
+    `openai`: the tokenizer alone, to measure prompts."""
+    base: Path | None = None
+    """Base model of a LoRA adapter in `model`; empty: the one that the adapter names."""
     recordings: Path | None = None
     """`replay`: JSONL with `id` and `steps[].rationale`, or MuSiQue's questions for `loop.strategy=self_ask`."""
     scripted_steps: Positive = 3
@@ -40,6 +43,8 @@ class ModelSection(Section):
     """GPUs of one engine."""
     max_batch: Positive = 64
     """Most sequences that the engine decodes at once."""
+    resource: str | None = None
+    """Custom resource of Ray's nodes that the engines may run on; empty: anywhere."""
     demonstrations: Literal["builtin"] | Path | None = None
     """JSONL of worked examples shown before the instruction (teacher only); `builtin`: ours for `loop.strategy`."""
     demonstrations_count: Positive | None = None
@@ -53,9 +58,9 @@ class ModelSection(Section):
     price_out: float | None = Field(default=None, ge=0)
     """Price of a million tokens written."""
     url: str | None = None
-    """`openai`: base address of the endpoint, such as https://host/v1."""
+    """`openai`: base address of the endpoint, such as https://host/v1; `service`: of the service."""
     endpoint_model: str | None = None
-    """`openai`: the model's name at the endpoint; goes into the fingerprint."""
+    """`openai`: the model's name at the endpoint; `service`: what to call it. Goes into the fingerprint."""
     endpoint_api: Literal["chat", "completions"] = "chat"
     """`openai`: chat messages, or raw text for base models."""
     key_file: Path | None = None
@@ -74,6 +79,6 @@ class ModelSection(Section):
     @property
     def name(self) -> str:
         """What trajectories and scores call this model."""
-        if self.backend == "openai" and self.endpoint_model:
+        if self.backend in ("openai", "service") and self.endpoint_model:
             return self.endpoint_model
         return self.model.name if self.model else self.backend

@@ -27,6 +27,10 @@ class RaySection(Section):
     """Logical CPUs of a Ray started here; empty takes max(8, the machine's own), since most actors wait."""
     object_store_gib: float = Field(default=1.0, gt=0)
     """Object store of a Ray started here, GiB."""
+    autoscaling: bool | None = None
+    """Whether the cluster may start nodes; empty: if Ray's launcher or KubeRay made it. Else too small is refused."""
+    join_s: float = Field(default=30.0, ge=0)
+    """How long nodes of a cluster may take to join before it is judged too small, seconds."""
 
 
 class IndexSection(Section):
@@ -46,6 +50,10 @@ class IndexSection(Section):
     """Longest passage in words (without spaces: two characters a word); longer ones are refused; null takes all."""
     overwrite: bool = False
     """Replace an index that is already there."""
+    uri: str | None = None
+    """Address (`s3://…`, `gs://…`) where a built index is published, and whence each node fetches it, once."""
+    cache: Path = Path("~/.cache/steper_ray/index")
+    """With `uri`: folder on each node's own disk for fetched indices."""
 
 
 class LoopSection(Section):
@@ -96,3 +104,5 @@ class RetrieverSection(Section):
     """`http`: longest wait for one attempt, seconds."""
     retries: int = Field(default=4, ge=0)
     """`http`: further attempts after 429, 5xx, a broken connection or a time-out."""
+    resource: str | None = None
+    """Custom resource of Ray's nodes that the retriever actors may run on; empty: anywhere."""

@@ -49,6 +49,8 @@ class TrainSection(Section):
     """GPUs per worker; 0 trains on CPU."""
     cpus_per_worker: Positive = 1
     """CPU cores per worker, which is also its number of threads."""
+    resource: str | None = None
+    """Custom resource of Ray's nodes that the workers may run on; empty: anywhere."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Compute type; the masters are always fp32."""
     activation_checkpointing: bool = False
@@ -81,6 +83,8 @@ class TrainSection(Section):
     """Write checkpoints while the training goes on; takes the memory of a copy."""
     max_failures: int = Field(default=2, ge=0)
     """How often the workers are restarted from the last checkpoint."""
+    uri: str | None = None
+    """Address (`s3://…`, `gs://…`) where the exported weights are published at the end."""
     trackers: tuple[str, ...] = ("tensorboard",)
     """Where the figures also go: `tensorboard`, `wandb`, `mlflow`."""
 

@@ -7,11 +7,11 @@ from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import LoggingConfig
 
 from steper_ray.config import Config
-from steper_ray.drive.cluster import engine_gpus
+from steper_ray.drive.placement import RETRIEVER_CPUS, resources
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import LoopReplica
-from steper_ray.serve.plan import ServicePlan, plan_service
+from steper_ray.serve.plan import LIGHT_CPUS, ServicePlan, engine_resources, plan_service
 from steper_ray.serve.retriever import RetrieverReplica
 from steper_ray.serve.student import StudentReplica
 
@@ -36,26 +36,28 @@ def bind(plan: ServicePlan) -> serve.Application:
     limits = plan.limits
     engines = _count(limits.engine_replicas, limits.engine_replicas_max, limits.engine_target_ongoing)
     searchers = _count(limits.retriever_replicas, limits.retriever_replicas_max, limits.retriever_target_ongoing)
+    searching = resources(RETRIEVER_CPUS, 0, plan.retriever_resource)
     # A reload starts each light replica before its predecessor ends; an engine may lack the room for that.
     beside, patient = {"max_surge_percent": 100}, {"graceful_shutdown_timeout_s": limits.deadline_s}
     engine_options = {"max_surge_percent": limits.engine_surge_percent, **patient, **engines}
     queue = {"num_replicas": limits.loop_replicas, "max_queued_requests": limits.max_queued}
-    light = {"num_cpus": 0.25}
+    light = resources(LIGHT_CPUS)
 
-    student = _deploy("student", StudentReplica, limits, UNLIMITED, _engine_resources(plan), **engine_options)
-    retriever = _deploy("retriever", RetrieverReplica, limits, UNLIMITED, {"num_cpus": 0.5}, **beside, **searchers)
+    student = _deploy("student", StudentReplica, limits, UNLIMITED, engine_resources(plan), **engine_options)
+    retriever = _deploy("retriever", RetrieverReplica, limits, UNLIMITED, searching, **beside, **searchers)
     loop = _deploy("loop", LoopReplica, limits, limits.max_ongoing, light, **beside, **patient, **queue)
     ingress = _deploy("ingress", serve.ingress()(Ingress), limits, UNLIMITED, light, **beside, **patient)
-    return ingress.bind(plan, loop.bind(plan, student.bind(plan), retriever.bind(plan.index)))
+    found = retriever.bind(plan.index, plan.index_source)
+    return ingress.bind(plan, loop.bind(plan, student.bind(plan), found))
 
 
 def _deploy(
-    name: str, replica: type, limits: ServeSection, in_flight: int, resources: dict[str, float], **options: Any
+    name: str, replica: type, limits: ServeSection, in_flight: int, asked: dict[str, float], **options: Any
 ) -> serve.Deployment:
     made: serve.Deployment = serve.deployment(
         name=name,
         max_ongoing_requests=in_flight,
-        ray_actor_options=resources,
+        ray_actor_options=_actor_options(asked),
         health_check_period_s=CHECK_S,
         health_check_timeout_s=limits.health_timeout_s,
         graceful_shutdown_wait_loop_s=0.2,
@@ -73,5 +75,7 @@ def _count(least: int, most: int | None, target: int) -> dict[str, Any]:
     return {"autoscaling_config": scaling}
 
 
-def _engine_resources(plan: ServicePlan) -> dict[str, float]:
-    return {"num_cpus": 1, "num_gpus": engine_gpus(plan.student)}
+def _actor_options(asked: dict[str, float]) -> dict[str, Any]:
+    """Ray's options of an actor that asks for these resources."""
+    custom = {name: amount for name, amount in asked.items() if name not in ("CPU", "GPU")}
+    return {"num_cpus": asked["CPU"], "num_gpus": asked.get("GPU", 0), "resources": custom}

@@ -82,19 +82,22 @@ class Asker:
             raise _overloaded() from None
 
     async def _answer(self, question: Question, options: LoopOptions) -> Answered:
-        for number in range(TRIES):
+        deaths = 0
+        while True:
             try:
                 answered: Answered = await call(self._loop.answer, question, options)
             except BackPressureError:
-                if number == 0:
+                if not deaths:
                     raise _overloaded() from None
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_S)  # never in the middle of an answer; the deadline ends this
             except GONE as error:
                 # The loop keeps nothing between questions: another replica starts this one over.
                 logger.warning("a replica of the loop died: %s", error)
+                deaths += 1
+                if deaths == TRIES:
+                    raise _dead() from error
             else:
                 return answered
-        raise _dead()
 
     async def _outcomes(self, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
         started, deadline = time.perf_counter(), Deadline(options.until + GRACE_S)
@@ -127,7 +130,7 @@ class Asker:
             except BackPressureError:
                 if not (begun or deaths):
                     raise _overloaded() from None
-                await asyncio.sleep(PAUSE_S)  # never in the middle of an answer; the deadline ends this
+                await asyncio.sleep(PAUSE_S)
             except GONE as error:
                 logger.warning("a replica of the loop died: %s", error)
                 deaths += 1

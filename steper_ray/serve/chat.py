@@ -12,6 +12,7 @@ from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from steper_ray.core.types import Question, StopReason, Usage
 from steper_ray.drive.events import StepFinished
@@ -23,7 +24,10 @@ from steper_ray.serve.plan import ServicePlan
 from steper_ray.serve.wire import Answer, UnicodeText, question_text
 
 DONE = frame("[DONE]")
-_EXAMPLE = {"model": "steper", "messages": [{"role": "user", "content": "Where was the director of Titanic born?"}]}
+_EXAMPLE: JsonDict = {
+    "model": "steper",
+    "messages": [{"role": "user", "content": "Where was the director of Titanic born?"}],
+}
 _COMPLETE = frozenset({StopReason.ANSWERED, StopReason.FORCED_ANSWER})
 
 

@@ -17,8 +17,8 @@ _ASKED = ("Authorization", "Content-Type", "X-Request-ID")
 _SHOWN = ("Retry-After", "X-Request-ID")
 
 
-def add_door(api: FastAPI, limits: ServeSection) -> None:
-    """Add the middleware; a request meets it from the last line to the first."""
+def add_door(api: FastAPI, limits: ServeSection, *, echo: bool) -> None:
+    """Add the middleware; a request meets it from the last line to the first. `echo` as in `RequestLog`."""
     api.add_middleware(BodyLimit, limit=limits.max_body_bytes, seconds=limits.body_timeout_s)
     api.add_middleware(Guard, limits=limits, free=FREE)
     if limits.cors_origins:
@@ -30,5 +30,5 @@ def add_door(api: FastAPI, limits: ServeSection) -> None:
             allow_headers=_ASKED,
             expose_headers=_SHOWN,
         )
-    api.add_middleware(RequestLog)
+    api.add_middleware(RequestLog, echo=echo)
     api.add_middleware(SecurityHeaders)

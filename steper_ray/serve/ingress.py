@@ -5,6 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from ray import serve
+from ray.serve.exceptions import RayServeException
 
 from steper_ray import __version__
 from steper_ray.serve import chat, events
@@ -55,7 +57,7 @@ class Ingress:
         self._add_chat(api)
         add_page(api)
         handle_faults(api)
-        add_door(api, self._plan.limits)
+        add_door(api, self._plan.limits, echo=not _behind_serve())
         describe(api, self._plan, FREE)
         return api
 
@@ -128,3 +130,12 @@ class Ingress:
             usage = bool(asked.stream_options and asked.stream_options.include_usage)
             body = chat.chunks(question.id, model, outcomes, include_usage=usage)
             return StreamingResponse(body, media_type=events.MEDIA_TYPE, headers=events.HEADERS)
+
+
+def _behind_serve() -> bool:
+    """Whether Serve's proxy stands outside; it makes up missing request ids and sends all of them back."""
+    try:
+        serve.get_replica_context()
+    except RayServeException:
+        return False
+    return True

@@ -37,10 +37,13 @@ def note(scope: Scope, **facts: Any) -> None:
 
 
 class RequestLog:
-    """ASGI middleware around everything else: checks or makes up the request's id, sends it back, writes the line."""
+    """ASGI middleware around everything else: checks or makes up the request's id, sends it back, writes the line.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    Not with `echo=False`, where somebody further outside sends the id back.
+    """
+
+    def __init__(self, app: ASGIApp, *, echo: bool = True) -> None:
+        self._app, self._echo = app, echo
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -56,7 +59,8 @@ class RequestLog:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 facts["status"] = message["status"]
-                MutableHeaders(scope=message)[HEADER] = id
+                if self._echo:
+                    MutableHeaders(scope=message)[HEADER] = id
             await send(message)
 
         try:

@@ -2,19 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from steper_ray.backends.index_facts import read_facts
+from steper_ray.backends.index_source import IndexSource
+from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
-from steper_ray.drive.cluster import threads_per_engine
-from steper_ray.drive.job import check_model, load_chat
-from steper_ray.errors import ConfigError, RunFolderError
+from steper_ray.drive.cluster import engine_gpus, threads_per_engine
+from steper_ray.drive.job import ModelLoader, check_model, load_chat, load_model
+from steper_ray.drive.placement import RETRIEVER_CPUS, Ask, resources
+from steper_ray.drive.prepare import index_source
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.access import check_access
-from steper_ray.student.card import loop_of, read_card
+from steper_ray.student.choice import chosen_student, student_loop
+
+LIGHT_CPUS = 0.25
+"""Of a loop replica or the ingress, which mostly wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,11 @@ class ServicePlan:
     seed: int
     threads: int
     """Threads of one engine on CPU."""
+    load: ModelLoader = load_model
+    retriever_resource: str | None = None
+    """Custom resource of the nodes that retrievers may run on."""
+    index_source: IndexSource | None = None
+    """Where the index is published; None where all nodes see it."""
 
 
 def plan_service(config: Config) -> ServicePlan:
@@ -39,30 +49,44 @@ def plan_service(config: Config) -> ServicePlan:
             keys are missing or broken.
     """
     limits = check_access(config.serve)
-    student = _student(config)
+    refuse_service(config.student, "student", "it is not served again")
+    student = chosen_student(config)
+    # An engine that completes nothing for as long as any question may take has failed all of them.
+    student = student.model_copy(update={"watchdog_s": min(student.watchdog_s, limits.deadline_s)})
     check_model(student, "student")
-    card = read_card(student.model) if student.model else None
-    if card and student.demonstrations:
-        raise ConfigError("student.demonstrations is set, but a trained student sees none; leave it out")
-    how = loop_of(card, config.loop, forced=False)
+    how = student_loop(config, student)
     load_chat(student, how)
     index = (config.serve.index or config.folder("index")).resolve()
-    read_facts(index)
+    source = None if config.serve.index else index_source(config.index)
+    if source:
+        source.facts()
+    else:
+        read_facts(index)
     threads = threads_per_engine(config.serve.engine_replicas)
     demonstrations = demonstrations_of(student, how.strategy)
-    return ServicePlan(how, student, demonstrations, index, limits, config.run.seed, threads)
+    return ServicePlan(
+        how,
+        student,
+        demonstrations,
+        index,
+        limits,
+        config.run.seed,
+        threads,
+        retriever_resource=config.retriever.resource,
+        index_source=source,
+    )
 
 
-def _student(config: Config) -> ModelSection:
-    section = config.student
-    # An engine that completes nothing for as long as any question may take has failed all of them.
-    changes: dict[str, Any] = {"watchdog_s": min(section.watchdog_s, config.serve.deadline_s)}
-    if section.recordings:
-        changes["recordings"] = section.recordings.resolve()
-    if section.model:
-        changes["model"] = section.model.resolve()
-    elif section.backend == "vllm":
-        changes["model"] = (config.folder("train") / "weights").resolve()
-        if not changes["model"].is_dir():
-            raise RunFolderError(f"no weights in {changes['model']}; run `steper train` first, or set student.model")
-    return section.model_copy(update=changes)
+def asks_of(plan: ServicePlan) -> list[Ask]:
+    """What must find room before the service can answer: every engine, retriever, loop and the ingress."""
+    limits, light = plan.limits, resources(LIGHT_CPUS)
+    return [
+        Ask("student engines", limits.engine_replicas, engine_resources(plan)),
+        Ask("retrievers", limits.retriever_replicas, resources(RETRIEVER_CPUS, 0, plan.retriever_resource)),
+        Ask("loop and ingress replicas", limits.loop_replicas + 1, light),
+    ]
+
+
+def engine_resources(plan: ServicePlan) -> dict[str, float]:
+    """Resources of one student engine, by Ray's names."""
+    return resources(1, engine_gpus(plan.student), plan.student.resource)

@@ -14,9 +14,11 @@ from rich.console import Console
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import cluster_address, connect
+from steper_ray.drive.placement import await_room
 from steper_ray.errors import ConfigError, PhaseFailed, UserError
 from steper_ray.sections.serve import ServeSection
-from steper_ray.serve.plan import ServicePlan, plan_service
+from steper_ray.sections.shared import RaySection
+from steper_ray.serve.plan import ServicePlan, asks_of, plan_service
 
 POLL_S = 0.25
 
@@ -35,7 +37,7 @@ def serve(config: Config, *, block: bool = True) -> str:
     if not block:
         return _start(config)
     with serving(config) as url:
-        print(f"serve: {url} answers; stop with Ctrl-C\n{_example(url)}", flush=True)
+        print(f"serve: {url} answers; stop with Ctrl-C\n{_example(url, config.serve)}", flush=True)
         _wait_for_signal()
         print("serve: stopping", flush=True)
     return url
@@ -64,16 +66,30 @@ def stop() -> None:
     ray_serve.shutdown()
 
 
+@contextmanager
+def serving_plan(plan: ServicePlan, ray: RaySection) -> Iterator[str]:
+    """A service whose plan is checked already, for as long as the block runs; gives its address. Raises as `serve`."""
+    url = _start_plan(plan, ray)
+    try:
+        yield url
+    finally:
+        stop()
+
+
 def _start(config: Config) -> str:
     plan = plan_service(config)
-    section = config.serve
-    if not (cluster_address(config.ray) or section.port == 0):
-        _check_port(section)
-    connect(config.ray)
+    if not (cluster_address(config.ray) or config.serve.port == 0):
+        _check_port(config.serve)
+    return _start_plan(plan, config.ray)
+
+
+def _start_plan(plan: ServicePlan, ray: RaySection) -> str:
+    connect(ray)
+    await_room(asks_of(plan), ray)
     _refuse_running_serve()
     try:
-        url = _deploy(plan, section)
-        _wait_until_ready(url, section.start_timeout_s)
+        url = _deploy(plan, plan.limits)
+        _wait_until_ready(url, plan.limits.start_timeout_s)
     except BaseException:
         stop()
         raise
@@ -198,11 +214,13 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _example(url: str) -> str:
+def _example(url: str, section: ServeSection) -> str:
+    question, at_once = "Where was the director of Titanic born?", section.loop_replicas * section.max_ongoing
     return (
-        f"  curl {url}/v1/answer -H 'Content-Type: application/json' "
-        """-d '{"question": "Where was the director of Titanic born?"}'\n"""
-        f"""  steper ask "Where was the director of Titanic born?" --url {url}"""
+        f"  curl -N {url}/v1/answer/stream -H 'Content-Type: application/json' -d '{{\"question\": \"{question}\"}}'\n"
+        f'  steper ask "{question}" --url {url}\n'
+        f"  OpenAI's clients: base_url={url}/v1 model={section.model_name}\n"
+        f"  {url}/openapi.json describes the rest; {at_once} questions at once, {section.max_queued} wait"
     )
 
 

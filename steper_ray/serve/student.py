@@ -7,7 +7,7 @@ from contextlib import aclosing
 from steper_ray.backends.interfaces import Completion, Request, StreamingModel
 from steper_ray.backends.pieces import coalesced
 from steper_ray.core.types import FailureKind, Message, Prompt
-from steper_ray.drive.job import load_chat, load_model
+from steper_ray.drive.job import load_chat
 from steper_ray.errors import BackendError
 from steper_ray.serve.plan import ServicePlan
 
@@ -23,7 +23,7 @@ class StudentReplica:
         # Ray sets this to the actor's logical CPUs; torch and vLLM read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(plan.threads)
         self._chat = load_chat(plan.student, plan.how)
-        self._model = load_model(plan.student, plan.seed, self._chat)
+        self._model = plan.load(plan.student, plan.seed, self._chat)
 
     async def context_tokens(self) -> int | None:
         """Most tokens of prompt and completion together."""

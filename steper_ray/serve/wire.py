@@ -5,6 +5,7 @@ import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage, Question, StopReason, Strategy, Trajectory, Usage
@@ -29,7 +30,7 @@ def _whole(value: object) -> object:
 
 UnicodeText = Annotated[str, AfterValidator(_encodable)]
 Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
-_EXAMPLE = {"question": "Where was the director of Titanic born?", "step_limit": 4, "deadline_s": 20}
+_EXAMPLE: JsonDict = {"question": "Where was the director of Titanic born?", "step_limit": 4, "deadline_s": 20}
 
 
 class AnswerRequest(BaseModel):
@@ -120,8 +121,8 @@ class Timings(BaseModel):
     total_s: float
 
 
-_USAGE = {"prompt_tokens": 412, "cached_tokens": 256, "completion_tokens": 21, "seconds": 0.41}
-_ANSWER = {
+_USAGE: JsonDict = {"prompt_tokens": 412, "cached_tokens": 256, "completion_tokens": 21, "seconds": 0.41}
+_ANSWER: JsonDict = {
     "id": "7d0c1a52",
     "question": "Where was the director of Titanic born?",
     "answer": "Kapuskasing",

@@ -12,8 +12,7 @@ from steper_ray.config import Config
 from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import Layout, LoopSettings, Stage, Target
 from steper_ray.data.schemas import SAMPLES, read_rows
-from steper_ray.drive.cluster import cluster_address
-from steper_ray.errors import ConfigError, EnvironmentFault, InputError, RunFolderError
+from steper_ray.errors import ConfigError, InputError, RunFolderError
 from steper_ray.runs import read_manifest, write_json
 from steper_ray.sections.shared import LoopSection
 
@@ -157,25 +156,16 @@ def claim_train_folder(folder: Path, config: Config, inputs: TrainInputs) -> str
 
 
 def check_resources(config: Config) -> None:
-    """Refuse a training that a Ray started on this machine could never place.
+    """Refuse a training that the cluster, or the Ray started on this machine, could never place.
 
     Raises:
-        EnvironmentFault: not enough GPUs or CPUs.
+        EnvironmentFault: not enough GPUs or CPUs; says how many.
     """
-    import ray
+    from steper_ray.drive.placement import Ask, await_room, resources
 
-    if cluster_address(config.ray):
-        return  # an autoscaler may still bring the nodes
     section = config.train
-    there: dict[str, float] = ray.cluster_resources()
-    least = section.workers_min or section.workers
-    asked = {"GPU": least * section.gpus_per_worker, "CPU": least * section.cpus_per_worker}
-    for kind, amount in asked.items():
-        if amount > there.get(kind, 0):
-            raise EnvironmentFault(
-                f"train.workers={least} need {amount:g} {kind}s, this machine offers {there.get(kind, 0):g}",
-                "Lower train.workers or train.gpus_per_worker (0 trains on CPU), or name a cluster in ray.address",
-            )
+    each = resources(section.cpus_per_worker, section.gpus_per_worker, section.resource)
+    await_room([Ask("training workers", section.workers_min or section.workers, each)], config.ray)
 
 
 def _loop(samples: Path, facts: Mapping[str, Any]) -> LoopSettings:

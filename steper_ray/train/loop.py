@@ -38,8 +38,15 @@ def train_updates(
     meter: Meter,
     leaving: Leaving = lambda: False,
 ) -> None:
-    """Take the updates of the plan that `state` has not seen yet, until the last or early stopping; on every rank."""
+    """Take the updates of the plan that `state` has not seen yet, until the last or early stopping; on every rank.
+
+    The held-out samples are looked at before the first update, too: what was known is not what was learned.
+    """
     held_out = [store[number] for number in plan.held_out]
+    if held_out and state.update == 0:
+        scored = stage_metrics(state.model, held_out, plan.pack_tokens, reduction=reduction, ranks=state.ranks)
+        reshard(state.model)
+        journal.write(held_out_line(0, 0, scored))
     for planned in plan.updates(after=state.update):
         if stopped(state, section):
             return
@@ -58,7 +65,7 @@ def train_updates(
             scored = stage_metrics(state.model, held_out, plan.pack_tokens, reduction=reduction, ranks=state.ranks)
             reshard(state.model)
             better = state.selection.note(state.ranks.agree(selection_loss(scored)), planned.number)
-            journal.write(held_out_line(planned, scored))
+            journal.write(held_out_line(planned.number, planned.epoch, scored))
         last = last or stopped(state, section)
         kept = better and section.export == "best"
         if leaving() or last or kept or planned.number % section.checkpoint_every == 0:
@@ -96,11 +103,11 @@ def update_line(
     }
 
 
-def held_out_line(planned: PlannedUpdate, scored: dict[Stage, StageMetric]) -> dict[str, Any]:
-    """The journal's line of a held-out evaluation; `selection` is the unweighted mean of the losses."""
+def held_out_line(update: int, epoch: int, scored: dict[Stage, StageMetric]) -> dict[str, Any]:
+    """The journal's line of a held-out evaluation after an update; `selection` is the unweighted mean of the losses."""
     return {
-        "update": planned.number,
-        "epoch": planned.epoch,
+        "update": update,
+        "epoch": epoch,
         "held_out": {
             **{f"L_{STAGE_TERMS[stage]}": metric.loss for stage, metric in scored.items()},
             **{f"accuracy_{STAGE_TERMS[stage]}": metric.accuracy for stage, metric in scored.items()},

@@ -4,12 +4,15 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from steper_ray.core.types import STAGE_TERMS
+from steper_ray.train.checklist import EpochWatch
 from steper_ray.train.curves import Curves
 from steper_ray.train.journal import JournalTail
 from steper_ray.train.trackers import forget_warnings, tracker_warnings
@@ -23,11 +26,13 @@ _WINDOW = 50
 class TrainProgress:
     """A bar over updates, or a line every half minute where no terminal looks on; a context manager.
 
-    It also keeps the picture of the curves fresh and tells what trackers complain of.
+    It also keeps the picture of the curves fresh, tells what trackers complain of, and at the end of each epoch gives
+    the checklist of the stages.
     """
 
-    def __init__(self, folder: Path, updates: int) -> None:
-        """Watch the journal of a train folder."""
+    def __init__(self, folder: Path, updates: int, terms: Sequence[str] = tuple(STAGE_TERMS.values())) -> None:
+        """Watch the journal of a train folder; `terms` are the loss terms that the preset trains."""
+        self._epochs = EpochWatch(terms)
         self._folder, self._updates = folder, updates
         self._tail, self._pace, self._curves = JournalTail(folder), Pace(), Curves(folder)
         self._told: set[str] = set()
@@ -48,8 +53,8 @@ class TrainProgress:
         self._thread = threading.Thread(target=self._watch, name="train-progress", daemon=True)
 
     def __enter__(self) -> "TrainProgress":
-        # What an earlier execution did says nothing about this one's pace.
-        self._show(paced=False)
+        # What an earlier execution did says nothing about this one's pace, and its epochs were told.
+        self._show(resumed=True)
         self._progress.start()
         self._thread.start()
         return self
@@ -60,6 +65,8 @@ class TrainProgress:
         self._ended.set()
         self._thread.join()
         self._show()
+        if kind is None:
+            self._tell(self._epochs.end())
         self._warn()
         self._curves.refresh(last=True)
         self._progress.stop()
@@ -71,12 +78,16 @@ class TrainProgress:
             self._warn()
             self._curves.refresh()
 
-    def _show(self, *, paced: bool = True) -> None:
-        lines = [line for line in self._tail.lines() if "total" in line]
+    def _show(self, *, resumed: bool = False) -> None:
+        found = self._tail.lines()
+        told = self._epochs.note(found)
+        if not resumed:
+            self._tell(told)
+        lines = [line for line in found if "total" in line]
         if not lines:
             return
         last = lines[-1]
-        if paced:
+        if not resumed:
             self._pace.note(last["update"], time.monotonic())
         left = time_left(self._pace.seconds_left(self._updates))
         self._progress.update(self._task, completed=last["update"], left=left, figures=figures(last))
@@ -88,6 +99,10 @@ class TrainProgress:
             task = self._progress.tasks[0]
             parts = (f"{task.completed:.0f} of {self._updates}", task.fields["left"], task.fields["figures"])
             print(f"train: {' · '.join(filter(None, parts))}", flush=True)
+
+    def _tell(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self._progress.console.print(f"train: {text}", markup=False, highlight=False, soft_wrap=True)
 
     def _warn(self) -> None:
         for text in tracker_warnings(self._folder).values():

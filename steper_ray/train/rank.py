@@ -38,7 +38,7 @@ def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> No
         meter = start_meter(job.model, job.adapter, getattr(torch, section.compute_dtype), ranks)
         with open_trackers(job.folder, section.trackers, state.update, writes=ranks.first) as trackers:
             journal = Journal(job.folder, writes=ranks.first, trackers=trackers)
-            journal.rewind(state.update)
+            journal.rewind(state.update or -1)  # before the first update nothing is kept
             train_updates(state, plan, store, section, preset.reduction, journal, writer.save, meter, leaving)
             writer.finish()
     if section.export == "best":

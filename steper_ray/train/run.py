@@ -1,5 +1,6 @@
 """`steper train`: check everything, tokenise, train on Ray Train's workers, export, say what came out."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import connect
+from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_manifest
+from steper_ray.storage.folder import publish, tell_published
 from steper_ray.train.inputs import (
     TrainInputs,
     check_chat,
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 RAY_STATE = "ray"
 """Folder of what Ray Train itself notes in a train folder; checkpoints are found without it."""
+PLACE_S, ELASTIC_PLACE_S = "300", "30"
+"""How long Ray Train waits for the workers' places. It learns of lost nodes every 20 s: until then an elastic training
+waits for the place of a lost worker, and counts the nodes anew when this time is up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ def train(config: Config) -> TrainResult:
     folder = open_folder(config.folder("train").absolute(), config)
     fingerprint = claim_train_folder(folder, config, inputs)
     if done := _finished(folder, fingerprint):
+        if config.train.uri:
+            tell_published(publish(done.weights, config.train.uri), config.train.uri)
         return done
     connect(config.ray)
     check_resources(config)
@@ -112,6 +120,8 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
     write_manifest(folder, Manifest("train", fingerprint, counts, facts))
     result = TrainResult(folder, folder / WEIGHTS, updates, counts)
     _tell(result, lines)
+    if config.train.uri:
+        tell_published(publish(result.weights, config.train.uri), config.train.uri)
     return result
 
 
@@ -126,13 +136,18 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     from ray.train.v2.api.exceptions import TrainingFailedError
     from ray.train.v2.torch.torch_trainer import TorchTrainer
 
+    from steper_ray.core.loss import PRESETS
+    from steper_ray.core.types import STAGE_TERMS
     from steper_ray.train.worker import train_worker
 
     section = job.section
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", ELASTIC_PLACE_S if section.workers_min else PLACE_S)
     shutil.rmtree(job.folder / RAY_STATE, ignore_errors=True)  # Ray Train would trust it, however broken
     resources = {"CPU": float(section.cpus_per_worker)}
     if section.gpus_per_worker:
         resources["GPU"] = section.gpus_per_worker
+    if section.resource:
+        resources[section.resource] = SHARE
     function: Any = train_worker  # Ray's own types know of no return value
     trainer = TorchTrainer(
         function,
@@ -154,7 +169,7 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
         ),
     )
     try:
-        with TrainProgress(job.folder, plan.size):
+        with TrainProgress(job.folder, plan.size, [STAGE_TERMS[stage] for stage in PRESETS[section.preset].stages]):
             outcome: Any = trainer.fit()
     except TrainingFailedError as error:
         raise PhaseFailed(
@@ -190,7 +205,8 @@ def _tell(result: TrainResult, lines: Sequence[dict[str, Any]]) -> None:
     shown = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items() if number)
     print(f"train: {result.updates} updates; {shown}; {figures(updates[-1])}")
     if held_out:
-        print("held out: " + " · ".join(f"{name} {value:.3f}" for name, value in held_out[-1].items()))
+        before, after = held_out[0], held_out[-1]
+        print("held out: " + " · ".join(f"{name} {before[name]:.3f} → {after[name]:.3f}" for name in after))
     _tell_next(result)
 
 

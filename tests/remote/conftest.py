@@ -24,6 +24,8 @@ class Service:
     url: str = ""
     replies: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    ready: int = 200
+    """Status of whatever is fetched."""
     arrived: threading.Event = field(default_factory=threading.Event)
     hung_up: threading.Event = field(default_factory=threading.Event)
     clients: list[Any] = field(default_factory=list)
@@ -51,6 +53,11 @@ async def service() -> AsyncIterator[Service]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            self.send_response(told.ready)
+            self.send_header("content-length", "0")
+            self.end_headers()
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -48,9 +48,9 @@ def test_a_question_is_answered_over_several_steps(service: httpx.Client) -> Non
 
 
 def test_a_bad_request_is_refused_with_a_typed_error(service: httpx.Client) -> None:
-    response = service.post("/v1/answer", json={**ASKED, "k": 9})
+    response = service.post("/v1/answer", json={**ASKED, "top_k": 9})
     assert response.status_code == 422
-    assert response.json()["error"]["message"].startswith("unknown field 'k'")
+    assert response.json()["error"]["message"].startswith("unknown field 'top_k'")
 
 
 def test_a_question_without_a_recording_is_unanswerable(service: httpx.Client) -> None:

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from steper_ray.core.types import LoopSettings
-from steper_ray.errors import RunFolderError
+from steper_ray.errors import EnvironmentFault, RunFolderError
 from steper_ray.runs import read_manifest
 from steper_ray.train.journal import read_journal
 from steper_ray.train.run import train
@@ -53,7 +53,7 @@ def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_
     updates = [line for line in lines if "total" in line]
     assert [line["update"] for line in updates] == list(range(1, 72 + 1))
     assert updates[-1]["total"] < updates[0]["total"] / 2
-    assert [line["update"] for line in lines if "held_out" in line] == [20, 40, 60, 72]
+    assert [line["update"] for line in lines if "held_out" in line] == [0, 20, 40, 60, 72]
     checkpoints = sorted(path.name for path in (result.folder / "checkpoints").glob("update-*"))
     assert checkpoints[-2:] == ["update-00000068", "update-00000072"]
     assert len(checkpoints) <= 3  # and the best
@@ -102,3 +102,21 @@ def assert_loads(weights: Path) -> Any:
     assert (card.preset, len(card.sigmas)) == ("steper", 3)
     assert card.sigmas != (1, 1, 1)
     return model
+
+
+@pytest.mark.parametrize(
+    ("asked", "lack"),
+    [
+        ("train.workers=900", "900 training workers ask for 1 CPU each, there is room for "),
+        (
+            "train.gpus_per_worker=8",
+            "1 training workers ask for 1 CPU and 8 GPU each, there is room for 0; the nodes offer ",
+        ),
+    ],
+)
+def test_a_training_without_room_says_what_it_lacks_instead_of_waiting(
+    inputs: Path, tmp_path: Path, ray_cluster: None, asked: str, lack: str
+) -> None:
+    with pytest.raises(EnvironmentFault) as caught:
+        train(config_of(inputs, tmp_path, "train.workers=1", asked))
+    assert lack in str(caught.value)

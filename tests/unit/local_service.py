@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from ray.exceptions import ActorDiedError
 
 from steper_ray.core.types import LoopSettings, Passage
@@ -86,6 +87,12 @@ class Call:
                 asyncio.ensure_future(self._result).cancel()
             raise ActorDiedError
         return await self._result if isinstance(self._result, Awaitable) else self._result
+
+
+@pytest.fixture(autouse=True)
+def quick_restarts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Imported by a test file: hardly a pause before a step is done again."""
+    monkeypatch.setattr("steper_ray.serve.loop.PAUSE_S", 0.01)
 
 
 class Service:

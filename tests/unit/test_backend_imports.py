@@ -12,6 +12,7 @@ MODULES = [
     "scripted",
     "openai",
     "http",
+    "service",
 ]
 PROBE = """
 import importlib, sys

@@ -1,9 +1,12 @@
 """The command line: light, and bad input of each kind ends with code 2, one line, and nothing half-written."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,6 +225,7 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
         "serve",
         "report",
         "samples",
+        "ablate",
         "inspect",
         "ask",
         "doctor",
@@ -262,3 +266,29 @@ def test_unknown_flags_and_words_are_refused(words: list[str], capsys: pytest.Ca
         main(words)
     assert ended.value.code == 2
     assert re.search("unrecognized arguments|required", capsys.readouterr().err)
+
+
+def test_sigterm_unwinds_the_phase_and_ends_with_143(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unwound: list[bool] = []
+
+    def phase(_phase: str, _settings: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+        finally:
+            unwound.append(True)
+
+    monkeypatch.setattr("steper_ray.cli.run_phase", phase)
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["report"]) == 143
+    assert unwound == [True]
+    assert capsys.readouterr().err == "stopped; the same command continues\n"
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_another_exit_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steper_ray.cli.run_phase", lambda *_: sys.exit(7))
+    with pytest.raises(SystemExit, match="7"):
+        main(["report"])

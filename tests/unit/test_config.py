@@ -29,7 +29,9 @@ def refusal(source: Path | None = None, overrides: tuple[str, ...] = ()) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((REPOSITORY / "jobs" / "configs").glob("*.yaml")), ids=lambda path: str(path.name)
+    "path",
+    [*sorted((REPOSITORY / "jobs" / "configs").glob("*.yaml")), REPOSITORY / "steper_ray" / "demo" / "demo.yaml"],
+    ids=lambda path: str(path.name),
 )
 def test_every_config_of_the_repository_parses(path):
     load_config(path)
@@ -88,7 +90,7 @@ def test_an_override_may_hold_an_equals_sign_a_null_or_a_path():
     [
         ("loop.step_limt=3", "unknown key 'loop.step_limt'; did you mean 'step_limit'?"),
         ("lop.k=3", "unknown key 'lop'; did you mean 'loop'?"),
-        ("ray.zzz=1", "unknown key 'ray.zzz'; known are address, num_cpus, object_store_gib"),
+        ("ray.zzz=1", "unknown key 'ray.zzz'; known are address, num_cpus, object_store_gib, autoscaling, join_s"),
         ("loop.k=0", "loop.k: input should be greater than or equal to 1, found 0"),
         ("loop.layout=chat", "loop.layout: input should be 'appended' or 'turns', found \"chat\""),
         ("loop.target=cumulative", "loop.target=cumulative needs loop.layout=appended"),

@@ -10,6 +10,8 @@ from steper_ray.evaluate.compare import COMPARISON_FILE
 from steper_ray.evaluate.evaluated import PREDICTIONS_FILE, SCORES_FILE
 from steper_ray.evaluate.official import FILES
 from steper_ray.evaluate.results import PAGE_FILE
+from steper_ray.experiments.ablate import PAGE_FILE as ABLATION_FILE
+from steper_ray.report.run import WEB_FILE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("#")[0].split()[1:] for line in re.findall(r"^    (steper .*)$", PAGE, re.MULTILINE)]
@@ -17,14 +19,20 @@ COMMANDS = [line.split("#")[0].split()[1:] for line in re.findall(r"^    (steper
 
 def test_every_setting_on_the_page_exists() -> None:
     config = load_config()
-    found = re.findall(r"\b(evaluate|student|run)\.([a-z_]+)\b(?!/)", PAGE)
+    found = re.findall(r"\b(evaluate|student|run|ablate|train|loop|index)\.([a-z_]+)\b(?!/)", PAGE)
     assert ("evaluate", "paths") in found
     for section, name in found:
         assert name in type(getattr(config, section)).model_fields, f"{section}.{name}"
 
 
 def test_every_command_on_the_page_is_understood() -> None:
-    assert [words[0] for words in COMMANDS] == ["evaluate", "evaluate", "evaluate", "compare", "inspect"]
+    assert [words[0] for words in COMMANDS] == [
+        *["evaluate"] * 3,
+        *["compare", "inspect"],
+        *["evaluate"] * 5,
+        *["ablate"] * 3,
+        *["report"] * 2,
+    ]
     for words in COMMANDS:
         options = _parser().parse_args([word for word in words if "=" not in word])
         settings = [word for word in words if "=" in word]
@@ -33,7 +41,7 @@ def test_every_command_on_the_page_is_understood() -> None:
 
 
 def test_the_files_are_called_as_the_page_calls_them() -> None:
-    for name in (HASHES_FILE, COMPARISON_FILE, PREDICTIONS_FILE, SCORES_FILE, PAGE_FILE):
+    for name in (HASHES_FILE, COMPARISON_FILE, PREDICTIONS_FILE, SCORES_FILE, PAGE_FILE, ABLATION_FILE, WEB_FILE):
         assert f"`{name}`" in PAGE
     for name in FILES.values():
         assert name in PAGE or f"`{name.removeprefix('predictions')}`" in PAGE

@@ -9,7 +9,14 @@ from steper_ray.backends.replay import ReplayModel
 from steper_ray.backends.scripted import ScriptedModel
 from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, StopReason, Usage
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.events import Finished, PassagesFound, StepFinished, StepStarted
+from steper_ray.drive.events import (
+    Finished,
+    PassagesFound,
+    RationaleDelta,
+    StepFinished,
+    StepRestarted,
+    StepStarted,
+)
 from steper_ray.errors import BackendError
 
 QUESTION = Question("q1", "Who hosted what?", ("Hee Haw",))
@@ -81,3 +88,94 @@ async def test_questions_are_independent_of_each_other() -> None:
     assert not isinstance(first, BaseException)
     assert isinstance(second, BackendError)
     assert second.kind == FailureKind.NO_RECORDING
+
+
+class Failing:
+    """A model whose first calls fail with one kind."""
+
+    context_tokens = None
+    cache_tokens = None
+
+    def __init__(self, kind: FailureKind, times: int) -> None:
+        self.kind, self.left, self.calls = kind, times, 0
+
+    async def complete(self, request: Request) -> Completion:
+        self.calls += 1
+        if self.left:
+            self.left -= 1
+            raise BackendError(self.kind, "no luck")
+        return Completion("So the answer is: yes.", Usage())
+
+    async def close(self) -> None:
+        pass
+
+
+def restarting(model: Failing) -> LoopDriver:
+    return LoopDriver(LoopSettings(), model, Shelf(), restarts=2, restart_pause_s=0.001)
+
+
+async def test_a_step_that_fails_for_a_transient_reason_is_begun_again() -> None:
+    events = [event async for event in restarting(Failing(FailureKind.ENGINE, 2)).events(QUESTION)]
+    assert [type(event) for event in events] == [
+        StepStarted,
+        PassagesFound,
+        StepRestarted,
+        StepRestarted,
+        StepFinished,
+        Finished,
+    ]
+    assert events[2] == StepRestarted(1, "no luck")
+
+
+@pytest.mark.parametrize(
+    ("kind", "calls"), [(FailureKind.ENGINE, 3), (FailureKind.TIMEOUT, 1), (FailureKind.REFUSED, 1)]
+)
+async def test_restarts_end_and_neither_time_outs_nor_permanent_failures_have_any(
+    kind: FailureKind, calls: int
+) -> None:
+    model = Failing(kind, 9)
+    with pytest.raises(BackendError, match="no luck"):
+        await restarting(model).run(QUESTION)
+    assert model.calls == calls
+
+
+async def test_a_streamed_rationale_comes_in_pieces_that_make_up_the_whole() -> None:
+    driver = LoopDriver(LoopSettings(), ReplayModel({"q1": RATIONALES}), Shelf(), stream=True)
+    events = [event async for event in driver.events(QUESTION)]
+    for step in (1, 2, 3):
+        pieces = [event.text for event in events if isinstance(event, RationaleDelta) and event.step == step]
+        assert "".join(pieces) == RATIONALES[step - 1]
+        assert len(pieces) > 1
+
+
+async def test_a_streamed_forced_answer_begins_with_the_marker() -> None:
+    model = ScriptedModel(lambda request: "Hee Haw." if request.prompt.continuation else "A fact.")
+    driver = LoopDriver(LoopSettings(step_limit=1), model, Shelf(), force_answer=True, stream=True)
+    events = [event async for event in driver.events(QUESTION)]
+    assert StepStarted(2, "") in events
+    last = "".join(event.text for event in events if isinstance(event, RationaleDelta) and event.step == 2)
+    assert last == "So the answer is: Hee Haw."
+
+
+async def test_steps_finished_elsewhere_are_not_done_again() -> None:
+    shelf = Shelf()
+    driver = LoopDriver(LoopSettings(), ReplayModel({"q1": RATIONALES}), shelf)
+    whole = await driver.run(QUESTION)
+    shelf.queries.clear()
+    events = [event async for event in driver.events(QUESTION, finished=whole.steps[:2])]
+    assert shelf.queries == ["Who hosted what? He hosted Hee Haw."]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert last.trajectory.answer == "Hee Haw"
+    assert len(last.trajectory.steps) == 3
+    assert [event async for event in driver.events(QUESTION, finished=whole.steps)] == [Finished(whole)]
+
+
+async def test_in_a_hurry_the_answer_is_forced_behind_the_step_that_is_done() -> None:
+    model = ScriptedModel(lambda request: "Hee Haw." if request.prompt.continuation else "A fact.")
+    driver = LoopDriver(LoopSettings(), model, Shelf(), force_answer=True)
+    events = [event async for event in driver.events(QUESTION, hurry=lambda: True)]
+    last = events[-1]
+    assert isinstance(last, Finished)
+    assert [step.rationale for step in last.trajectory.steps] == ["A fact.", "So the answer is: Hee Haw."]
+    assert last.trajectory.stop is StopReason.FORCED_ANSWER

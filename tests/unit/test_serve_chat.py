@@ -8,7 +8,7 @@ import openai
 import pytest
 
 from steper_ray.sections.serve import ServeSection
-from tests.unit.local_service import Service, plan_of
+from tests.unit.local_service import Service, plan_of, quick_restarts  # noqa: F401
 
 ASKED: Any = [
     {"role": "system", "content": "Be brief."},

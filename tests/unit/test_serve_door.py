@@ -45,7 +45,7 @@ def application(limits: ServeSection) -> FastAPI:
 
     released = api.state.released = asyncio.Event()
     add_page(api)
-    add_door(api, limits)
+    add_door(api, limits, echo=True)
     handle_faults(api)
     return api
 

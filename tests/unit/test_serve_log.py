@@ -1,24 +1,22 @@
 """The id of a request and its line in the log."""
 
 import json
-import logging
 from typing import Any
 
 import pytest
 
-from steper_ray.serve.log import is_valid_id
-from tests.unit.local_service import Service, plan_of
+from steper_ray.serve.log import is_valid_id, requests
+from tests.unit.local_service import Service, plan_of, quick_restarts  # noqa: F401
 
 ASKED = {"id": "q", "question": "A secret question?"}
 
 
 @pytest.fixture
-def lines(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
+def lines(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Reads the lines written so far."""
-    logger = logging.getLogger("steper_ray.requests")
-    logger.addHandler(caplog.handler)
-    yield lambda: [json.loads(record.message) for record in caplog.records if record.name == logger.name]
-    logger.removeHandler(caplog.handler)
+    written: list[str] = []
+    monkeypatch.setattr(requests, "info", written.append)
+    return lambda: [json.loads(line) for line in written]
 
 
 async def test_an_answer_leaves_one_line_without_a_word_of_the_question(lines: Any) -> None:

@@ -80,3 +80,9 @@ def test_a_port_in_use_is_named_before_ray_starts(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"serve\.port={port} cannot be listened on"):
             serve(scripted(tmp_path, f"serve.port={port}"), block=False)
+
+
+def test_an_engine_may_be_silent_no_longer_than_a_question_may_take(tmp_path: Path) -> None:
+    with_index(tmp_path)
+    assert plan_service(scripted(tmp_path, "serve.deadline_s=50")).student.watchdog_s == 50
+    assert plan_service(scripted(tmp_path, "serve.deadline_s=500")).student.watchdog_s == 240

@@ -105,3 +105,15 @@ def test_a_picture_that_cannot_be_drawn_fails_nothing(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line(1)) + "\nnonsense\n")
     Curves(tmp_path).refresh(last=True)
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
+def test_an_epoch_that_ends_is_told_with_a_verdict_for_each_stage_of_the_preset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TrainProgress(tmp_path, 2, ["agg"]):
+        journal = Journal(tmp_path)
+        for update in range(1, 7):
+            journal.write(line(update, L_agg=1 / update))
+    told = [text for text in capsys.readouterr().out.splitlines() if "epoch" in text]
+    # The mean of 1/5 and 1/6, against that of 1 and 1/2.
+    assert told == ["train: epoch 1, agg: loss 0.183, √L 0.428, σ 0.800: σ stuck (raise train.sigma_learning_rate)"]

@@ -27,6 +27,17 @@ def test_callers_who_give_up_early_do_not_hide_that_nothing_is_answered() -> Non
     assert bitten.is_set()
 
 
+def test_a_stream_that_is_left_is_no_answer() -> None:
+    bitten = threading.Event()
+    watchdog = Watchdog(0.5, bitten.set)
+    patience = time.monotonic() + PATIENCE_S
+    while not bitten.is_set() and time.monotonic() < patience:
+        with suppress(GeneratorExit), watchdog.watching():
+            time.sleep(0.05)
+            raise GeneratorExit
+    assert bitten.is_set()
+
+
 def test_an_answer_or_an_error_of_one_request_starts_the_time_anew() -> None:
     bitten = threading.Event()
     watchdog = Watchdog(1.0, bitten.set)

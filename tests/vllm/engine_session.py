@@ -88,6 +88,26 @@ class Session:
             "after": await self.see(self.ask("Hi")),
         }
 
+    async def streamed(self) -> Any:
+        request = self.request("Shopping list:\n- apples\n- pears\n-", 8, stop=("\n",))
+        told = []
+        for asked in (self.ask("Name the capital of France.", 40), request):
+            *pieces, whole = [piece async for piece in self.model.stream(asked)]
+            told.append({"pieces": pieces, "text": whole.text, "tokens": whole.usage.completion_tokens})
+        whole = [await self.see(self.ask("Name the capital of France.", 40)), await self.see(request)]
+        return {"told": told, "whole": whole}
+
+    async def left(self) -> Any:
+        pieces = self.model.stream(self.endless(1))
+        await anext(pieces)
+        engine = self.model._engine._engine
+        before = engine.output_processor.get_num_unfinished_requests()
+        await pieces.aclose()
+        started = time.perf_counter()
+        while engine.output_processor.get_num_unfinished_requests() and time.perf_counter() - started < 20:
+            await asyncio.sleep(0.01)
+        return {"before": before, "seconds": time.perf_counter() - started}
+
     async def refused(self) -> Any:
         too_long = Request(Prompt(()), tuple(range(500, 500 + CONTEXT_TOKENS - 8)), 9)
         fits = Request(Prompt(()), tuple(range(500, 500 + CONTEXT_TOKENS - 8)), 8)
@@ -117,7 +137,8 @@ class Session:
 
 async def play(session: Session) -> None:
     tell("context", session.model.context_tokens)
-    for scene in ("greedy", "many", "stopped", "end_of_turn", "repeated", "cancelled", "refused", "dead", "later"):
+    scenes = ("greedy", "many", "stopped", "end_of_turn", "repeated", "cancelled", "streamed", "left", "refused")
+    for scene in (*scenes, "dead", "later"):
         tell(scene, await getattr(session, scene)())
     await session.model.close()
 

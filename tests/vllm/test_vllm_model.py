@@ -83,6 +83,18 @@ def test_cancelling_takes_the_request_out_of_the_engine(seen: dict[str, Any]) ->
     assert cancelled["after"]["text"]
 
 
+def test_a_stream_tells_token_by_token_what_a_plain_request_writes(seen: dict[str, Any]) -> None:
+    for told, whole in zip(seen["streamed"]["told"], seen["streamed"]["whole"], strict=True):
+        assert "".join(told["pieces"]) == told["text"] == whole["text"]
+        assert told["tokens"] == whole["completion_tokens"]
+        assert len(told["pieces"]) >= told["tokens"] - 2
+
+
+def test_leaving_a_stream_takes_the_request_out_of_the_engine(seen: dict[str, Any]) -> None:
+    assert seen["left"]["before"] == 1
+    assert seen["left"]["seconds"] < 1
+
+
 def test_a_request_beyond_the_context_is_refused_and_the_engine_goes_on(seen: dict[str, Any]) -> None:
     assert seen["context"] == 1024
     assert seen["refused"]["too_long"]["kind"] == "prompt_too_long"

@@ -1,0 +1,115 @@
+"""`steper_ray` as `steper serve` runs it, with a real engine or a scripted student, asked by more and more clients."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.generation.engine import section
+from benchmarks.generation.workload import INDEX, read_workload, settings
+from benchmarks.serving.clients import Asked, Watched, closed_loop
+from benchmarks.serving.memory import MemoryWatch
+from benchmarks.serving.model import ServedLoader
+from benchmarks.serving.plan import ServingPlan, report
+from steper_ray.core.types import Layout
+from steper_ray.sections.model import ModelSection
+from steper_ray.sections.serve import ServeSection
+from steper_ray.sections.shared import RaySection
+from steper_ray.serve.plan import ServicePlan
+from steper_ray.serve.run import serving_plan
+
+LIMITS = ServeSection(port=0, max_ongoing=256, max_queued=1024, deadline_s=600, force_answer=False)
+RAY = RaySection(num_cpus=8)
+STREAMED = 16
+"""Clients of the streamed round."""
+ALONE = 8
+"""Questions of the one client alone."""
+
+
+def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
+    """All questions of the workload by each number of clients, then once more streamed."""
+    journal, bodies = folder / "journal.jsonl", _bodies(plan)
+    figures, began = dict[str, float](), time.time()
+    with serving_plan(_served(plan, journal), RAY) as url:
+        for clients in plan.clients:
+            _forget(url)
+            asked = bodies[:ALONE] if clients == 1 else bodies
+            found = asyncio.run(closed_loop(url, asked, clients))
+            assert not found.failed, "the service refuses nothing here"
+            figures |= _figures(str(clients), found)
+            if clients == 1:
+                engine_s = _engine_s(journal, found)
+                figures["overhead_ms_per_step"] = 1000 * (sum(found.latencies) - engine_s) / found.steps
+        _forget(url)
+        found = asyncio.run(closed_loop(url, bodies, STREAMED, stream=True))
+        figures |= _figures(f"{STREAMED}_streamed", found) | _first(found)
+        _forget(url)
+        found = asyncio.run(closed_loop(url, bodies[:ALONE], 1, stream=True))
+        figures |= {f"{name}_alone": value for name, value in _first(found).items()}
+    return report(began, time.time(), figures)
+
+
+def scripted(plan: ServingPlan, folder: Path) -> dict[str, Any]:  # noqa: ARG001
+    """A student that writes at once: what ingress and loop can do."""
+    how = settings(Layout.TURNS, plan.k)
+    served = ServicePlan(how, ModelSection(backend="scripted"), (), plan.workload / INDEX, LIMITS, 0, plan.threads)
+    bodies, figures, began = _bodies(plan), dict[str, float](), time.time()
+    with serving_plan(served, RAY) as url:
+        for clients in (*plan.clients, 256):
+            found = asyncio.run(closed_loop(url, bodies, clients, seconds=plan.scripted_seconds))
+            figures |= _figures(str(clients), found) | {f"refused_{clients}": float(found.failed)}
+    return report(began, time.time(), figures)
+
+
+def soak(plan: ServingPlan, folder: Path) -> dict[str, Any]:
+    """The real engine under constant load; memory and latencies early and late."""
+    seconds, [clients] = plan.soak_seconds, plan.clients
+    with serving_plan(_served(plan, folder / "journal.jsonl"), RAY) as url, MemoryWatch() as memory:
+        found = asyncio.run(closed_loop(url, _bodies(plan), clients, seconds=seconds))
+    began, tenth, half = found.started, seconds / 10, len(found.latencies) // 2
+    early, late = memory.between(began + tenth, began + 2 * tenth), memory.between(began + 9 * tenth, began + seconds)
+    slowest = [sorted(part)[int(0.99 * len(part))] for part in (found.latencies[:half], found.latencies[half:])]
+    figures = {"early_p99_s": slowest[0], "late_p99_s": slowest[1], "failed": float(found.failed), "rps": found.rate}
+    figures |= {f"early_mib_{name}": value for name, value in early.items()}
+    figures |= {f"late_mib_{name}": value for name, value in late.items()}
+    return report(began, found.ended, figures)
+
+
+def _served(plan: ServingPlan, journal: Path) -> ServicePlan:
+    how, student = settings(Layout.TURNS, plan.k), section(plan.model, plan.batch, plan.kv_gib)
+    loader = ServedLoader(plan.workload, journal)
+    return ServicePlan(how, student, (), plan.workload / INDEX, LIMITS, plan.seed, plan.threads, loader)
+
+
+def _bodies(plan: ServingPlan) -> list[Asked]:
+    found = (recording.question for recording in read_workload(plan.workload))
+    return [{"id": question.id, "question": question.text} for question in found]
+
+
+def _forget(url: str) -> None:
+    """Empty the prefix cache; see `ServedModel`."""
+    httpx.get(f"{url}/readyz", timeout=60).raise_for_status()
+
+
+def _figures(clients: str, found: Watched) -> dict[str, float]:
+    figures = {"rps": found.rate, "p50_s": found.quantile(0.5), "p99_s": found.quantile(0.99)}
+    return {f"{name}_{clients}": value for name, value in figures.items()}
+
+
+def _first(found: Watched) -> dict[str, float]:
+    events, passages = sorted(found.first_events), sorted(found.first_passages)
+    return {
+        "first_event_ms": 1000 * events[len(events) // 2],
+        "first_passages_ms": 1000 * passages[len(passages) // 2],
+    }
+
+
+def _engine_s(journal: Path, found: Watched) -> float:
+    """Seconds that the engine worked on these requests, from its own stop-watch."""
+    lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    times = [line for line in lines if found.started <= line.get("arrived", 0.0) <= found.ended]
+    assert len(times) == found.steps
+    return float(sum(line["answered"] - line["arrived"] for line in times))

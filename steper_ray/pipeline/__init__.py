@@ -1,0 +1,1 @@
+"""All phases in order, each skipped when its finished output is there."""

@@ -1,0 +1,51 @@
+"""One trajectory of an evaluation on a web page: question, answers, steps, and the passages folded."""
+
+from steper_ray.core.text import squeeze
+from steper_ray.core.types import Passage, Question, Step
+from steper_ray.report.chosen import Shown
+from steper_ray.report.html import Markup, element, folded, join
+
+
+def tell_trajectory(shown: Shown) -> Markup:
+    """A folded trajectory; its line says question, answer and gold."""
+    row, trajectory = shown.row, shown.trajectory
+    right = bool(row["exact_match"])
+    golds = " | ".join(row["golden_answers"])
+    mark = element("span", "right" if right else "wrong", class_="right" if right else "wrong")
+    line = join([element("b", row["question"]), element("br"), mark, ": ", row["answer"] or "no answer"])
+    facts = " · ".join(
+        [
+            f"gold {golds or 'not known'}",
+            f"F1 {row['f1']:.2f}",
+            f"stopped: {row['stop']}",
+            f"{len(row['steps'])} steps",
+            f"{row.get('prompt_tokens', 0) + row.get('completion_tokens', 0):,} tokens",
+            *([row["kind"]] if row.get("kind") else []),
+            *([f"{row['hops']} hops"] if row.get("hops") else []),
+            f"id {row['id']}",
+        ]
+    )
+    steps = [_step(trajectory.question, number, step) for number, step in enumerate(trajectory.steps, start=1)]
+    return folded(line, element("p", facts, class_="quiet"), *steps)
+
+
+def _step(question: Question, number: int, step: Step) -> Markup:
+    query = f"Step {number}: {step.query}" if step.query else f"Step {number}: nothing retrieved"
+    parts = [element("h3", query), element("p", "→ ", step.rationale or "nothing was written")]
+    if step.passages:
+        gold = sum(_is_gold(question, passage) for passage in step.passages)
+        told = f"{len(step.passages)} new passages" + (f", {gold} gold" if gold else "")
+        parts.append(folded(told, *(_passage(question, passage) for passage in step.passages)))
+    elif step.query:
+        parts.append(element("p", "no new passage", class_="quiet"))
+    return element("div", *parts, class_="step")
+
+
+def _passage(question: Question, passage: Passage) -> Markup:
+    name = element("span", passage.title or passage.id, class_="gold" if _is_gold(question, passage) else "title")
+    return element("p", name, f" [{passage.score:.2f}] ", passage.text, class_="passage")
+
+
+def _is_gold(question: Question, passage: Passage) -> bool:
+    titles = map(squeeze, question.gold_titles)
+    return passage.id in question.gold_ids or squeeze(passage.title) in titles

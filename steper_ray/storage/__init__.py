@@ -1,0 +1,1 @@
+"""Folders on object storage: published whole, fetched whole, checked file by file."""

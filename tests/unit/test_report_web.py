@@ -1,0 +1,173 @@
+"""What the web page tells of a run: counts that add up, which trajectories, lengths; by hand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from steper_ray.cli import main
+from steper_ray.config import load_config
+from steper_ray.report.chosen import typical_rows, worst_rows
+from steper_ray.report.funnel import Level, funnel
+from steper_ray.report.html import Markup, element, folded, table
+from steper_ray.report.lengths import Spread, read_lengths, spread
+from steper_ray.report.record import read_run
+from steper_ray.report.run import _names, report, report_runs
+from steper_ray.report.web import settings_that_differ
+from steper_ray.student.units import Segment, Stage, Unit
+from steper_ray.train.store import units_table, write_units
+
+
+def manifest(folder: Path, phase: str, counts: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    told = {"phase": phase, "fingerprint": "abc", "counts": counts, "facts": {}, "version": "1", "written": "today"}
+    (folder / "manifest.json").write_text(json.dumps(told))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    made = {"asked": 120, "finished": 110, "failed": {"timeout": 6}, "not_started": 4}
+    manifest(folder / "generate", "generate", made)
+    chosen = {
+        "finished": 110,
+        "used": 90,
+        "dropped": {"wrong_answer": 20},
+        "samples": 200,
+        "stages": {"reasoning_initialization": 50, "reasoning_expansion": 0, "reasoning_aggregation": 150},
+    }
+    manifest(folder / "generate" / "samples", "samples", chosen)
+    manifest(folder / "train", "train", {"samples": 200, "trained": 180, "held_out": 15, "dropped_too_long": 5})
+    return folder
+
+
+def test_the_funnel_loses_nothing_without_a_reason(run: Path) -> None:
+    levels = funnel(read_run(load_config(None, [f"run.folder={run}"])))
+    assert levels == [
+        Level("questions × paths asked", 120),
+        Level("trajectories finished", 110, {"failed: timeout": 6, "not started": 4}),
+        Level("trajectories used", 90, {"dropped: wrong_answer": 20}),
+        Level("samples made", 200),
+        Level("samples trained", 180, {"held out": 15, "dropped: too_long": 5}),
+    ]
+    assert [level.all for level in levels] == [120, 120, 110, 200, 200]
+
+
+def test_a_run_that_has_only_generated_is_told_as_far_as_it_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "train" / "manifest.json").unlink()
+    (path,) = report(load_config(None, [f"run.folder={run}"]))
+    page = path.read_text()
+    assert "initialization: 50 samples, 25.0%" in page
+    assert "expansion: 0 samples, 0.0%" in page
+    assert "− 20 dropped: wrong_answer" in page
+    assert 'id="scores"' not in page
+    assert 'id="difficulty"' not in page
+
+
+def test_settings_are_those_that_differ_from_the_default() -> None:
+    values = load_config(None, ["loop.k=7", "train.batch=16"]).model_dump(mode="json")
+    assert settings_that_differ(values) == ["loop.k=7", "train.batch=16"]
+
+
+# Trajectories
+
+
+def row(id: str, f1: float, tokens: int, steps: int = 3, stop: str | None = "answered") -> dict[str, Any]:
+    shape = {"prompt_tokens": tokens - 10, "completion_tokens": 10, "steps": [{}] * steps}
+    return {"id": id, "f1": f1, "exact_match": float(f1 == 1.0), "stop": stop, **shape}
+
+
+def test_the_worst_are_wrong_and_finished_by_f1_then_cost() -> None:
+    rows = [row("a", 1.0, 900), row("b", 0.5, 100), row("c", 0.0, 100), row("d", 0.0, 500), row("e", 0, 0, stop=None)]
+    assert [found["id"] for found in worst_rows(rows)] == ["d", "c", "b"]
+    assert [found["id"] for found in worst_rows(rows, number=1)] == ["d"]
+
+
+def test_the_typical_are_near_the_medians_and_as_often_right_as_all() -> None:
+    # Median of steps 3, of tokens 300; three of four are right.
+    rows = [row("a", 1.0, 300), row("b", 1.0, 300, steps=5), row("c", 1.0, 320), row("d", 0.0, 200)]
+    assert [found["id"] for found in typical_rows(rows, number=4)] == ["a", "c", "d", "b"]
+    assert [found["id"] for found in typical_rows(rows, number=2)] == ["a", "c"]
+    assert typical_rows([row("e", 0, 0, stop=None)]) == []
+
+
+# Lengths
+
+
+def test_lengths_are_those_of_units_and_targets(tmp_path: Path) -> None:
+    init, agg = Stage.INITIALIZATION, Stage.AGGREGATION
+    units = [
+        Unit("a", "a", np.arange(10, dtype=np.int32), (Segment("a1", init, 2, 4), Segment("a2", agg, 7, 10))),
+        Unit("b", "b", np.arange(20, dtype=np.int32), (Segment("b1", agg, 15, 20),)),
+    ]
+    write_units(tmp_path / "units.arrow", [units_table(units)])
+    lengths = read_lengths(tmp_path / "units.arrow")
+    assert lengths is not None
+    assert lengths.units == Spread(count=2, median=10, high=20, most=20)
+    assert lengths.targets == {"init": Spread(1, 2, 2, 2), "agg": Spread(2, 3, 5, 5)}
+
+
+def test_a_spread_is_made_of_lengths_that_occur() -> None:
+    assert spread(np.arange(1, 11)) == Spread(count=10, median=5, high=9, most=10)
+
+
+# HTML
+
+
+def test_foreign_text_is_escaped_once_and_markup_not_at_all() -> None:
+    inner = element("b", "<i>&")
+    assert inner == Markup("<b>&lt;i&gt;&amp;</b>")
+    assert element("p", inner, " x", title='"').text == '<p title="&quot;"><b>&lt;i&gt;&amp;</b> x</p>'
+    assert "<b>&lt;i&gt;&amp;</b>" in folded(inner, "x").text
+    assert '<th scope="row">&lt;</th><td>1</td>' in table(["a", "b"], [["<", 1]]).text
+
+
+def test_the_ablation_of_a_run_stands_in_its_report(run: Path) -> None:
+    figure = {"mean": 0.25, "interval": {"low": 0.1, "high": 0.4}, "by_seed": [0.25]}
+    row = {"control": "target_tokens", "member": "vanilla_kd", "form": "cumulative", "system": "one_step"}
+    told = {**row, "updates": 48, "figures": {"exact_match": figure, "f1": figure}, "tokens": 512.0}
+    (run / "ablate").mkdir()
+    (run / "ablate" / "ablation.json").write_text(json.dumps({"rows": [told]}))
+    page = report(load_config(None, [f"run.folder={run}"]))[0].read_text()
+    assert '<th scope="row">vanilla_kd, one_step</th><td>target tokens</td><td>48</td><td>25.0</td>' in page
+
+
+# Several runs
+
+
+def test_runs_of_the_same_name_are_told_apart_by_their_parents() -> None:
+    assert _names([Path("/a/one"), Path("/a/two")]) == ["one", "two"]
+    assert _names([Path("/a/demo"), Path("/b/demo")]) == ["a/demo", "b/demo"]
+
+
+def test_several_runs_stand_in_one_page(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    manifest(other / "generate", "generate", {"asked": 7, "finished": 7, "failed": {}, "not_started": 0})
+    assert main(["report", str(run), str(other), "--out", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<title>Report: mine, other</title>" in page
+    assert page.count('class="runs"') == 3
+    assert "mine, other in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["RUN", "RUN"], "a run is named twice"),
+        (["RUN", "loop.k=3"], "name either run folders, or one configuration file and overrides"),
+        (["RUN/none"], "is no folder; name run folders"),
+        (["--out", "x", "run.folder=RUN"], "--out goes with run folders"),
+    ],
+)
+def test_what_names_no_runs_is_refused(
+    words: list[str], told: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", *(word.replace("RUN", str(run)) for word in words)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_an_empty_folder_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="run `steper train` first"):
+        report_runs([tmp_path])

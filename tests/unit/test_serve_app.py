@@ -1,0 +1,56 @@
+"""The deployments as Serve is told to run them."""
+
+from typing import Any
+
+import pytest
+
+from steper_ray.config import load_config
+from steper_ray.errors import ConfigError
+from steper_ray.sections.serve import ServeSection
+from steper_ray.serve.app import bind
+from tests.unit.local_service import plan_of
+
+
+def deployments(**limits: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    def collect(application: Any) -> None:
+        deployment = application._bound_deployment
+        found[deployment.name] = deployment
+        for argument in deployment.init_args:
+            if hasattr(argument, "_bound_deployment"):
+                collect(argument)
+
+    collect(bind(plan_of(ServeSection(**limits))))
+    return found
+
+
+def test_numbers_are_fixed_by_default() -> None:
+    found = deployments(engine_replicas=3)
+    assert {name: deployment.num_replicas for name, deployment in found.items()} == {
+        "ingress": 1,
+        "loop": 2,
+        "student": 3,
+        "retriever": 1,
+    }
+    assert found["loop"].max_queued_requests == 128
+
+
+def test_engines_and_retrievers_follow_the_requests_in_flight_if_asked() -> None:
+    found = deployments(engine_replicas_max=4, engine_target_ongoing=7, retriever_replicas=2, retriever_replicas_max=2)
+    engines, searchers = (found[name]._deployment_config.autoscaling_config for name in ("student", "retriever"))
+    assert (engines.min_replicas, engines.max_replicas, engines.target_ongoing_requests) == (1, 4, 7)
+    assert (searchers.min_replicas, searchers.max_replicas) == (2, 2)
+
+
+def test_a_most_below_the_least_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"serve\.engine_replicas_max must be at least serve\.engine_replicas=3, found 2"
+    ):
+        load_config(None, ["serve.engine_replicas=3", "serve.engine_replicas_max=2"])
+
+
+def test_a_reload_starts_the_light_replicas_beside_the_old_ones() -> None:
+    found = deployments()
+    surges = {name: deployment._deployment_config.max_surge_percent for name, deployment in found.items()}
+    assert surges == {"ingress": 100, "loop": 100, "retriever": 100, "student": 0}
