@@ -112,11 +112,12 @@ def test_markup_in_a_passage_or_a_question_is_shown_as_text(page: Any, url: str)
     assert page.locator("main img, main script, main style").count() == 0
 
 
-def test_the_browser_itself_refuses_markup_made_from_text(page: Any, url: str) -> None:
+def test_the_browser_itself_refuses_markup_made_from_text(chromium: Any, url: str) -> None:
+    page = chromium.new_page()
     page.goto(url)
-    assert "TrustedHTML" in page.evaluate(
-        "() => { try { document.body.innerHTML = '<b>' } catch (e) { return e.message } }"
-    )
+    attempt = "() => { try { document.body.innerHTML = '<b>' } catch (error) { return error.message } }"
+    assert "TrustedHTML" in page.evaluate(attempt)
+    page.close()
 
 
 def test_a_service_that_is_full_says_when_to_ask_again(page: Any, url: str, loop: Loop) -> None:

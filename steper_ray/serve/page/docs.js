@@ -1,6 +1,6 @@
 // The API's documentation, drawn from the OpenAPI document.
 
-import { byId, el } from "./dom.js";
+import { byId, count, el } from "./dom.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const DEEPEST = 4; // schemas may refer to themselves
@@ -101,8 +101,8 @@ function kindOf(schema, api) {
   const limits = [
     ["minimum", "at least"], ["maximum", "at most"], ["minLength", "at least"], ["maxLength", "at most"], ["default", "default"],
   ].filter(([key]) => whole[key] !== undefined && whole[key] !== null);
-  const unit = (key) => (key.endsWith("Length") ? " characters" : "");
-  return [whole.type ?? whole.title ?? "any", ...limits.map(([key, word]) => `${word} ${JSON.stringify(whole[key])}${unit(key)}`)].join(", ");
+  const amount = (key) => (key.endsWith("Length") ? count(whole[key], "character") : JSON.stringify(whole[key]));
+  return [whole.type ?? whole.title ?? "any", ...limits.map(([key, word]) => `${word} ${amount(key)}`)].join(", ");
 }
 
 main().catch((error) => {
