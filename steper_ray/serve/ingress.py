@@ -19,6 +19,7 @@ from steper_ray.serve.notes import facts_of, noted
 from steper_ray.serve.openapi import describe
 from steper_ray.serve.page import add_page
 from steper_ray.serve.plan import ServicePlan
+from steper_ray.serve.readiness import Readiness
 from steper_ray.serve.wire import Answer, AnswerRequest
 
 ADMISSION = (
@@ -46,11 +47,13 @@ class Ingress:
 
     def __init__(self, plan: ServicePlan, loop: Any) -> None:
         self._plan, self._asker = plan, Asker(loop)
+        self._readiness = Readiness(self._asker.ready)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The HTTP application; Serve asks for it after construction, so nothing of it crosses processes."""
         log_to_stderr()
-        api = FastAPI(title="steper_ray", version=__version__, docs_url=None, redoc_url=None)
+        # A redirect to the path without its slash would go wherever the Host header says.
+        api = FastAPI(title="steper_ray", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
         self._add_state(api)
         self._add_answers(api)
         self._add_chat(api)
@@ -72,7 +75,7 @@ class Ingress:
             responses=declared(FaultType.OVERLOADED, FaultType.UNAVAILABLE),
         )
         async def readyz() -> dict[str, str]:
-            await self._asker.ready()
+            await self._readiness.check()
             return {"status": "ready"}
 
     def _add_answers(self, api: FastAPI) -> None:
