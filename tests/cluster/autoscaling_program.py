@@ -80,8 +80,8 @@ def start_head(folder: Path) -> "subprocess.Popen[bytes]":
         "provider": {"type": "external", "module": PROVIDER, "gcs_address": "127.0.0.1:6379"},
         "available_node_types": GROUPS,
         "head_node_type": "ray.head.default",
-        **dict.fromkeys(("auth", "docker", "file_mounts"), {}),
-        **dict.fromkeys(("cluster_synced_files", "rsync_exclude", "rsync_filter", *COMMANDS), []),
+        **{key: {} for key in ("auth", "docker", "file_mounts")},
+        **{key: [] for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter", *COMMANDS)},
         "file_mounts_sync_continuously": False,
     }
     (folder / "cluster.json").write_text(json.dumps(config))
