@@ -41,7 +41,8 @@ def main() -> int:
 def run(folder: Path, overrides: Sequence[str], *, tiny: bool) -> None:
     from steper_ray.demo.model import ensure_base_model
     from steper_ray.demo.writer import write_world
-    from steper_ray.experiments.ablate import NUMBERS_FILE, PAGE_FILE, ablate
+    from steper_ray.experiments.ablate import ablate
+    from steper_ray.experiments.results import NUMBERS_FILE, PAGE_FILE
     from steper_ray.generate.run import generate
     from steper_ray.index.run import build
 

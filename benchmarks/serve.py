@@ -2,8 +2,8 @@
 
     python benchmarks/serve.py [--repeats 3] [--only service --only raw_engine …] [--quick]
 
-Workload: that of `benchmarks/generate.py`. Clients ask in a closed loop, each question once per number of clients, with
-an empty prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces its own, so
+Workload: that of `benchmarks/generate.py`. Clients ask in a closed loop, at most eight questions each, with an empty
+prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces its own, so
 all contenders but `naive` compute the same prompts and tokens.
 
 `vs_raw_engine_32` is our rate at 32 clients over that of `LLM.generate` given all recorded prompts at once, question by
@@ -14,7 +14,7 @@ HTTP, loop, retrieval. `naive` takes one request at a time: its rate does not de
 import argparse
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,7 +31,8 @@ from steper_ray.demo.model import ensure_base_model
 CONTENDERS = ("service", "raw_engine", "naive", "scripted")
 ONCE = ("naive", "scripted")
 """Run in the first repeat alone."""
-CLIENTS, QUICK_CLIENTS = (1, 2, 4, 8, 16, 32, 64), (1, 16, 32)
+CLIENTS, AGAIN = (1, 2, 4, 8, 16, 32, 64), (1, 16, 32)
+"""Numbers of clients of the first repeat, and of the others: those that stand in ratios."""
 TIMEOUT_S = 1800
 THREADS = {"OMP_WAIT_POLICY": "passive"}
 """As in `benchmarks/generate.py`: spinning threads take each other's core."""
@@ -42,7 +43,7 @@ _console = Console(soft_wrap=True, highlight=False)
 
 def main() -> None:
     arguments = _arguments()
-    sizes = Sizes(questions=16) if arguments.quick else Sizes()
+    sizes = Sizes(questions=8) if arguments.quick else Sizes()
     repeats = 1 if arguments.quick else arguments.repeats
     with tempfile.TemporaryDirectory(prefix="steper-benchmark-") as folder:
         work, model = Path(folder), ensure_base_model()
@@ -50,7 +51,8 @@ def main() -> None:
         plan = ServingPlan(
             workload=work / "workload",
             model=model,
-            clients=QUICK_CLIENTS if arguments.quick else CLIENTS,
+            clients=AGAIN if arguments.quick else CLIENTS,
+            per_client=2 if arguments.quick else 8,
             k=sizes.k,
             seed=sizes.seed,
             naive_questions=2 if arguments.quick else 8,
@@ -60,7 +62,7 @@ def main() -> None:
     result = Result(
         name="serve",
         ratios=_ratios(runs),
-        medians={name: medians(done) for name, done in runs.items()},
+        medians={name: {**done[0], **medians(_shared(done))} for name, done in runs.items()},
         repeats=runs,
         settings={**asdict(sizes), **_facts(plan), "repeats": repeats},
         notes=_notes(),
@@ -68,11 +70,16 @@ def main() -> None:
     publish(result, write=not (arguments.quick or arguments.only))
 
 
+def _shared(repeats: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The figures that all repeats have: the first one has more."""
+    return [{name: repeat[name] for name in repeats[-1]} for repeat in repeats]
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3, help="of service and engine, interleaved")
     parser.add_argument("--only", action="append", choices=CONTENDERS, help="these contenders alone; writes no result")
-    parser.add_argument("--quick", action="store_true", help="16 questions, one repeat; writes no result")
+    parser.add_argument("--quick", action="store_true", help="8 questions, one repeat; writes no result")
     return parser.parse_args()
 
 
@@ -84,7 +91,8 @@ def _run_all(plan: ServingPlan, work: Path, names: Sequence[str], repeats: int, 
                 continue
             folder = work / f"{name}-{repeat}"
             folder.mkdir()
-            figures = _raw_engine(plan, folder, questions) if name == "raw_engine" else _contender(name, plan, folder)
+            now = replace(plan, clients=AGAIN) if repeat else plan
+            figures = _raw_engine(now, folder, questions) if name == "raw_engine" else _contender(name, now, folder)
             runs[name].append({figure: round(value, 4) for figure, value in figures.items()})
             _console.print(f"{repeat + 1}/{repeats} {name}: {runs[name][-1]}")
     return runs

@@ -25,8 +25,6 @@ LIMITS = ServeSection(port=0, max_ongoing=256, max_queued=1024, deadline_s=600, 
 RAY = RaySection(num_cpus=8)
 STREAMED = 16
 """Clients of the streamed round."""
-ALONE = 8
-"""Questions of the one client alone."""
 
 
 def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
@@ -36,18 +34,17 @@ def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
     with serving_plan(_served(plan, journal), RAY) as url:
         for clients in plan.clients:
             _forget(url)
-            asked = bodies[:ALONE] if clients == 1 else bodies
-            found = asyncio.run(closed_loop(url, asked, clients))
+            found = asyncio.run(closed_loop(url, bodies[: clients * plan.per_client], clients))
             assert not found.failed, "the service refuses nothing here"
             figures |= _figures(str(clients), found)
             if clients == 1:
                 engine_s = _engine_s(journal, found)
                 figures["overhead_ms_per_step"] = 1000 * (sum(found.latencies) - engine_s) / found.steps
         _forget(url)
-        found = asyncio.run(closed_loop(url, bodies, STREAMED, stream=True))
+        found = asyncio.run(closed_loop(url, bodies[: STREAMED * plan.per_client], STREAMED, stream=True))
         figures |= _figures(f"{STREAMED}_streamed", found) | _first(found)
         _forget(url)
-        found = asyncio.run(closed_loop(url, bodies[:ALONE], 1, stream=True))
+        found = asyncio.run(closed_loop(url, bodies[: plan.per_client], 1, stream=True))
         figures |= {f"{name}_alone": value for name, value in _first(found).items()}
     return report(began, time.time(), figures)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from steper_ray.core.types import System
 from steper_ray.data.records import Record, read_records
 from steper_ray.errors import RunFolderError
 
@@ -103,9 +104,12 @@ def _tokens(record: Record, field: str) -> int:
 
 
 def _model(folder: Path) -> str:
-    """As scores.json names it; a folder without one is named by itself."""
+    """As scores.json names it, with the system where that is not the loop; a folder without one is named by itself."""
     try:
         values = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return folder.name
-    return str(values.get("model", folder.name)) if isinstance(values, dict) else folder.name
+    if not isinstance(values, dict):
+        return folder.name
+    name, system = str(values.get("model", folder.name)), values.get("system", System.MULTI_STEP)
+    return name if system == System.MULTI_STEP else f"{name}, {system}"

@@ -41,9 +41,12 @@ def read_record(run: Path) -> Record:
 
 
 def output_of(folder: Path) -> Output | None:
-    """What a finished phase made, from its manifest; None where there is none. Times and rates are left out."""
+    """What a finished phase made, from its manifest; None where there is none, or its weights are gone."""
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        weights = manifest["facts"].get("weights")
+        if weights and not (folder / weights).is_dir():
+            return None
         return {"fingerprint": manifest["fingerprint"], "counts": manifest["counts"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

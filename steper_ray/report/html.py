@@ -63,6 +63,6 @@ def folded(summary: object, *children: object) -> Markup:
 
 
 def picture(path: Path, text: str) -> Markup:
-    """A PNG inside the page."""
+    """A PNG inside the page; where the page is narrow it scrolls by itself, so that its text can be read."""
     data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Markup(f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">')
+    return element("div", Markup(f'<img alt="{escape(text)}" src="data:image/png;base64,{data}">'), class_="picture")

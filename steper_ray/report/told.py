@@ -4,6 +4,7 @@ from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage, Question, Step
 from steper_ray.report.chosen import Shown
 from steper_ray.report.html import Markup, element, folded, join
+from steper_ray.report.words import counted
 
 
 def tell_trajectory(shown: Shown) -> Markup:
@@ -12,13 +13,14 @@ def tell_trajectory(shown: Shown) -> Markup:
     right = bool(row["exact_match"])
     golds = " | ".join(row["golden_answers"])
     mark = element("span", "right" if right else "wrong", class_="right" if right else "wrong")
-    line = join([element("b", row["question"]), element("br"), mark, ": ", row["answer"] or "no answer"])
+    told = "" if right or not golds else f" (gold: {golds})"
+    line = join([element("b", row["question"]), Markup("<br>"), mark, ": ", row["answer"] or "no answer", told])
     facts = " · ".join(
         [
-            f"gold {golds or 'not known'}",
+            *([] if golds else ["gold answer not known"]),
             f"F1 {row['f1']:.2f}",
             f"stopped: {row['stop']}",
-            f"{len(row['steps'])} steps",
+            counted(len(row["steps"]), "step"),
             f"{row.get('prompt_tokens', 0) + row.get('completion_tokens', 0):,} tokens",
             *([row["kind"]] if row.get("kind") else []),
             *([f"{row['hops']} hops"] if row.get("hops") else []),
@@ -34,7 +36,7 @@ def _step(question: Question, number: int, step: Step) -> Markup:
     parts = [element("h3", query), element("p", "→ ", step.rationale or "nothing was written")]
     if step.passages:
         gold = sum(_is_gold(question, passage) for passage in step.passages)
-        told = f"{len(step.passages)} new passages" + (f", {gold} gold" if gold else "")
+        told = counted(len(step.passages), "new passage") + (f", {gold} gold" if gold else "")
         parts.append(folded(told, *(_passage(question, passage) for passage in step.passages)))
     elif step.query:
         parts.append(element("p", "no new passage", class_="quiet"))

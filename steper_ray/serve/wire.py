@@ -95,7 +95,12 @@ def question_text(text: str, plan: ServicePlan, field: str) -> str:
 
 def _at_most(field: str, value: float | None, most: float) -> None:
     if value is not None and value > most:
-        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must be at most {most:g}, found {str(value)[:40]}")
+        found = str(value)
+        shown = found if len(found) <= _DIGITS else f"{found[:_DIGITS]}…"
+        raise Fault(FaultType.INVALID_REQUEST, f"{field}: must be at most {most:g}, found {shown}")
+
+
+_DIGITS = 20
 
 
 class AnsweredStep(BaseModel):

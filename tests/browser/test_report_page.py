@@ -71,8 +71,9 @@ def write_run(run: Path) -> None:
     ]
     (run / "train" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     interval = {"low": 0.2, "high": 0.8}
-    quality = {"questions": 2, "exact_match": 0.5, "f1": 0.5, "accuracy_tokens": 0.5, "tokens": 900.0}
+    quality = {"questions": 2, "exact_match": 0.5, "f1": 0.5, "tokens": 900.0}
     recall = [{"any": 1.0, "all": 0.5, "fraction": 0.75}] * 3
+    quality |= {"accuracy_substring": 0.5, "accuracy_tokens": 0.5}
     scores = {"model": "weights", "quality": quality, "exact_match_interval": interval, "f1_interval": interval}
     (run / "evaluate" / "scores.json").write_text(json.dumps({**scores, "recall": recall, "steps_mean": 2.0}))
     rows = []

@@ -23,6 +23,14 @@ GROUPS = {
     "teacher": {"resources": {"CPU": 1, "GPU": 1, "teacher": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
     "retrieval": {"resources": {"CPU": 2, "retrieval": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
 }
+COMMANDS = (
+    "initialization_commands",
+    "setup_commands",
+    "head_setup_commands",
+    "worker_setup_commands",
+    "head_start_ray_commands",
+    "worker_start_ray_commands",
+)
 LEAVE_S = 60
 
 
@@ -72,6 +80,9 @@ def start_head(folder: Path) -> "subprocess.Popen[bytes]":
         "provider": {"type": "external", "module": PROVIDER, "gcs_address": "127.0.0.1:6379"},
         "available_node_types": GROUPS,
         "head_node_type": "ray.head.default",
+        **{key: {} for key in ("auth", "docker", "file_mounts")},
+        **{key: [] for key in ("cluster_synced_files", "rsync_exclude", "rsync_filter", *COMMANDS)},
+        "file_mounts_sync_continuously": False,
     }
     (folder / "cluster.json").write_text(json.dumps(config))
     env = {

@@ -103,6 +103,7 @@ def test_compare_writes_what_it_prints(
     assert main(["compare", str(folder / "closed_book"), str(folder / "one_step")]) == 0
     page = (folder / "one_step" / "evaluate" / "comparison.md").read_text()
     # One question of two differs: McNemar's p is 1, whatever the coin says.
+    assert "A: `replay, closed_book`" in page
     assert "| EM | 0.0 | 50.0 | +50.0 |" in page
     assert "| 1.000 | McNemar |" in page
     assert "| B alone | 1 |" in page

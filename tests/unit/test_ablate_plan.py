@@ -1,5 +1,6 @@
 """Who is compared with whom, and for how long each is trained; all numbers by hand."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,14 @@ from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import Layout, LoopSettings, QueryForm, System, Target
 from steper_ray.errors import ConfigError, InputError
 from steper_ray.experiments.ablate import ablate
-from steper_ray.experiments.configs import evaluation_config, held_out_config, samples_config, training_config
+from steper_ray.experiments.configs import (
+    changed,
+    evaluation_config,
+    held_out_config,
+    samples_config,
+    training_config,
+)
+from steper_ray.experiments.member_run import MemberRun
 from steper_ray.experiments.members import (
     METHODS,
     Form,
@@ -25,6 +33,7 @@ from steper_ray.experiments.members import (
     trainings_of,
     usual_updates,
 )
+from steper_ray.runs import Manifest, write_manifest
 from steper_ray.sections.ablate import Control
 
 STEPER, VANILLA = parse_member("steper"), parse_member("vanilla_kd")
@@ -208,3 +217,28 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
         ablate(load_config(None, [f"run.folder={tmp_path}", f"train.model={tmp_path / 'none'}"]))
     assert not (tmp_path / "ablate").exists()
+
+
+# What is finished
+
+
+def test_a_member_is_done_only_with_the_settings_and_samples_it_was_done_with(config: Config, tmp_path: Path) -> None:
+    def run(config: Config) -> MemberRun:
+        train = training_config(config, Training(STEPER, 72, 1), epochs=3)
+        evaluation = evaluation_config(config, STEPER, Training(STEPER, 72, 1), System.MULTI_STEP, LoopSettings())
+        return MemberRun("steper", tmp_path / "member", train, (evaluation,), keep_checkpoints=False)
+
+    for place in ("samples", "held_out"):
+        folder = tmp_path / "ablate" / place / "cumulative"
+        folder.mkdir(parents=True)
+        write_manifest(folder, Manifest("samples", "f", {"samples": 300}))
+    first = run(config)
+    assert not first.done
+    first.folder.mkdir()
+    (first.folder / "done.json").write_text(json.dumps({"fingerprint": first.fingerprint}))
+    assert first.done
+    assert run(changed(config, ablate={"parallel": 3})).done
+    assert not run(changed(config, train={"learning_rate": 1e-3})).done
+    assert not run(changed(config, evaluate={"limit": 5})).done
+    write_manifest(tmp_path / "ablate" / "samples" / "cumulative", Manifest("samples", "f", {"samples": 299}))
+    assert not first.done

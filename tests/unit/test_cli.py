@@ -230,6 +230,9 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
         "ask",
         "doctor",
         "demo",
+        "pipeline",
+        "publish",
+        "fetch",
     ):
         assert command in done.stdout
 

@@ -10,7 +10,7 @@ from steper_ray.evaluate.compare import COMPARISON_FILE
 from steper_ray.evaluate.evaluated import PREDICTIONS_FILE, SCORES_FILE
 from steper_ray.evaluate.official import FILES
 from steper_ray.evaluate.results import PAGE_FILE
-from steper_ray.experiments.ablate import PAGE_FILE as ABLATION_FILE
+from steper_ray.experiments.results import PAGE_FILE as ABLATION_FILE
 from steper_ray.report.run import WEB_FILE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")

@@ -106,6 +106,14 @@ def test_times_in_a_manifest_are_no_part_of_the_output(tmp_path: Path) -> None:
     assert output_of(tmp_path / "absent") is None
 
 
+def test_a_training_whose_weights_are_gone_is_not_finished(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    write_manifest(tmp_path, Manifest("train", "f", {"samples": 3}, {"weights": "weights"}))
+    assert output_of(tmp_path) == {"fingerprint": "f", "counts": {"samples": 3}}
+    (tmp_path / "weights").rmdir()
+    assert output_of(tmp_path) is None
+
+
 def test_the_actors_of_training_are_no_input_of_the_generation(tmp_path: Path) -> None:
     one, other = config_of(tmp_path), config_of(tmp_path, "train.workers=8", "serve.port=1")
     assert inputs_of("generate", one) == inputs_of("generate", other)

@@ -148,6 +148,7 @@ async def test_options_reach_the_loop_and_an_id_is_made_up() -> None:
         ({"question": "So?", "step_limit": 0}, "step_limit: input should be greater than or equal to 1"),
         ({"question": "So?", "step_limit": "2"}, "step_limit: input should be a valid integer"),
         ({"question": "So?", "k": 5}, "k: must be at most 4, found 5"),
+        ({"question": "So?", "k": 10**400}, "k: must be at most 4, found 10000000000000000000…"),
         ({"question": "So?", "deadline_s": 0.31}, "deadline_s: must be at most 0.3, found 0.31"),
         ({"question": "So?", "deadline_s": 0}, "deadline_s: input should be greater than 0"),
         ({"question": "So?", "strategy": "self_ask"}, "strategy: the student was trained with 'reasoning_path'"),
