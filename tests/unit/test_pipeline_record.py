@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from steper_ray.config import Config, load_config
-from steper_ray.errors import ConfigError, RunFolderError
+from steper_ray.errors import ConfigError
 from steper_ray.pipeline.check import check_all
 from steper_ray.pipeline.inputs import inputs_of
 from steper_ray.pipeline.record import RECORD_FILE, output_of, read_record
-from steper_ray.pipeline.run import Phase, _index, _run, phases_of
+from steper_ray.pipeline.run import Phase, _run, phases_of
 from steper_ray.runs import Manifest, write_manifest
 
 
@@ -120,29 +120,18 @@ def test_the_actors_of_training_are_no_input_of_the_generation(tmp_path: Path) -
     assert inputs_of("train", one) != inputs_of("train", other)
 
 
-def test_an_index_made_by_hand_is_taken_and_one_of_another_corpus_is_refused(
-    halsey: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = [f"run.folder={halsey}", f"index.corpus={halsey / 'corpus.jsonl'}"]
-    _index(load_config(None, settings))
-    with pytest.raises(RunFolderError, match=r"other settings.*index\.overwrite=true"):
-        _index(load_config(None, [*settings, "index.k1=1.2"]))
-    other = halsey / "other.jsonl"
-    other.write_text('{"_id": "1", "title": "T", "text": "Another."}\n')
-    with pytest.raises(RunFolderError, match="another corpus"):
-        _index(load_config(None, [f"run.folder={halsey}", f"index.corpus={other}"]))
-
-
 def test_a_search_service_needs_no_index_phase(tmp_path: Path) -> None:
     config = config_of(tmp_path, "retriever.backend=http", "retriever.url=http://127.0.0.1:9")
     assert [phase.name for phase in phases_of(config)] == ["generate", "samples", "train", "evaluate", "report"]
 
 
-def test_what_the_last_phase_lacks_is_said_before_the_first(halsey: Path, tmp_path: Path) -> None:
+def test_what_the_last_phase_lacks_is_said_before_the_first(tmp_path: Path) -> None:
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "1", "title": "T", "text": "Text."}\n')
+    (tmp_path / "questions.jsonl").write_text('{"id": "1", "question": "Who?", "golden_answers": ["x"]}\n')
     settings = [
         f"run.folder={tmp_path / 'run'}",
-        f"index.corpus={halsey / 'corpus.jsonl'}",
-        f"generate.questions={halsey / 'questions.jsonl'}",
+        f"index.corpus={tmp_path / 'corpus.jsonl'}",
+        f"generate.questions={tmp_path / 'questions.jsonl'}",
         "teacher.backend=scripted",
     ]
     with pytest.raises(ConfigError, match=r"train\.model is missing"):
