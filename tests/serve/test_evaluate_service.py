@@ -26,4 +26,5 @@ def test_the_served_student_scores_as_it_answers(ray_cluster: None, halsey: Path
     assert scores.steps_histogram == {3: 1}
     row = json.loads((tmp_path / "evaluate" / "predictions.jsonl").read_text())
     assert (row["answer"], row["stop"]) == ("Hee Haw", "answered")
-    assert [bool(step["retrieved"]) for step in row["steps"]][:2] == [True, True]
+    assert len(row["steps"]) == 3
+    assert row["steps"][0]["retrieved"]
