@@ -216,11 +216,14 @@ def _is_ready(url: str) -> bool:
 
 def _example(url: str, section: ServeSection) -> str:
     question, at_once = "Where was the director of Titanic born?", section.loop_replicas * section.max_ongoing
+    header, flag = (' -H "Authorization: Bearer $KEY"', " --key-file FILE") if section.keys else ("", "")
     return (
-        f"  curl -N {url}/v1/answer/stream -H 'Content-Type: application/json' -d '{{\"question\": \"{question}\"}}'\n"
-        f'  steper ask "{question}" --url {url}\n'
+        f"  {url}/ is the page for a browser, {url}/docs describes the API\n"
+        f"  curl -N {url}/v1/answer/stream{header} -H 'Content-Type: application/json' "
+        f'-d \'{{"question": "{question}"}}\'\n'
+        f'  steper ask "{question}" --url {url}{flag}\n'
         f"  OpenAI's clients: base_url={url}/v1 model={section.model_name}\n"
-        f"  {url}/openapi.json describes the rest; {at_once} questions at once, {section.max_queued} wait"
+        f"  {at_once} questions at once, {section.max_queued} wait"
     )
 
 

@@ -8,6 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from steper_ray.config import Config
+from steper_ray.sections.serve import is_loopback
 
 ROOT = Path(__file__).parents[2]
 SERVICE = ROOT / "cluster" / "kuberay" / "rayservice.yaml"
@@ -83,3 +84,11 @@ def test_a_typing_error_is_refused(place: tuple[Any, ...]) -> None:
 
 def test_the_single_node_listens_on_localhost() -> None:
     assert configs()["single-node"]["http_options"]["host"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("config", configs().values(), ids=list(configs()))
+def test_beyond_localhost_a_configuration_names_its_keys(config: dict[str, Any]) -> None:
+    host, (application,) = config["http_options"]["host"], config["applications"]
+    section = Config.model_validate(application["args"]).serve
+    assert section.host == host
+    assert (section.keys is None) == is_loopback(host)
