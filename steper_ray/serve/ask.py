@@ -7,9 +7,17 @@ from rich.console import Console
 from steper_ray.client import Client, Event
 from steper_ray.core.text import printable
 from steper_ray.errors import PhaseFailed, ServiceError, UserError
+from steper_ray.serve.faults import FaultType
 from steper_ray.serve.show import StepsShown, figures, verdict
 
-_REFUSED = ("invalid_request", "unanswerable", "body_too_large", "unauthorized")
+_REFUSED = (
+    FaultType.INVALID_REQUEST,
+    FaultType.UNANSWERABLE,
+    FaultType.BODY_TOO_LARGE,
+    FaultType.UNAUTHENTICATED,
+    FaultType.FORBIDDEN,
+)
+"""What only whoever asks can mend."""
 
 
 def ask(question: str, url: str, key_file: Path | None = None) -> int:

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 RAY_STATE = "ray"
 """Folder of what Ray Train itself notes in a train folder; checkpoints are found without it."""
-PLACE_S, ELASTIC_PLACE_S = "300", "30"
-"""How long Ray Train waits for the workers' places. It learns of lost nodes every 20 s: until then an elastic training
-waits for the place of a lost worker, and counts the nodes anew when this time is up."""
+PLACE_S, ELASTIC_PLACE_S = "1800", "30"
+"""How long Ray Train waits for the workers' places: nodes with GPUs take minutes to come up. It learns of lost nodes
+every 20 s: until then an elastic training waits for the place of a lost worker, and counts the nodes anew when this
+time is up."""
 
 
 @dataclass(frozen=True, slots=True)
