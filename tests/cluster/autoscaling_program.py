@@ -77,7 +77,12 @@ def start_head(folder: Path) -> "subprocess.Popen[bytes]":
         "max_workers": 3,
         "idle_timeout_minutes": 0.1,
         "upscaling_speed": 100.0,
-        "provider": {"type": "external", "module": PROVIDER, "gcs_address": "127.0.0.1:6379"},
+        "provider": {
+            "type": "external",
+            "module": PROVIDER,
+            "gcs_address": "127.0.0.1:6379",
+            "disable_node_updaters": True,
+        },
         "available_node_types": GROUPS,
         "head_node_type": "ray.head.default",
         **{key: {} for key in ("auth", "docker", "file_mounts")},
