@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 RAY = str(Path(sys.executable).with_name("ray"))
-GROUP = "ray.io/node-group"
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
 GROUPS = {
     "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
@@ -112,8 +111,9 @@ def groups_now() -> dict[str, int]:
     """How many living nodes each group has, the head's left out."""
     import ray
 
-    names = [node["Labels"].get(GROUP, "") for node in ray.nodes() if node["Alive"]]
-    return {name: names.count(name) for name in GROUPS if name != "ray.head.default" and name in names}
+    offered = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    counts = {name: sum(name in one for one in offered) for name in ("teacher", "retrieval")}
+    return {name: count for name, count in counts.items() if count}
 
 
 def watch(seen: dict[str, int], done: threading.Event) -> None:
