@@ -1,4 +1,4 @@
-"""Headless Chromium, one per session, and a page per test that may talk to nobody but the service."""
+"""Headless Chromium, one per module, and a page per test that may talk to nobody but the service."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Chromium of the system."""
+    """Chromium of the system; not for the whole session, since Playwright holds the thread's event loop meanwhile."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service() -> Iterator[tuple[str, Loop]]:
     """A service without keys."""
     with serving() as started:

@@ -1,7 +1,6 @@
 """The report in headless Chromium: nothing is fetched, nothing sticks out, everything opens."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,7 @@ from steper_ray.data.schemas import TRAJECTORIES, trajectory_row
 from steper_ray.drive.writer import PartWriter
 from steper_ray.report.run import report_runs
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = pytest.mark.browser
 
 HOSTILE = "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
 
@@ -40,14 +23,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("one", "two"):
         write_run(folder / name)
     return report_runs([folder / "one", folder / "two"], folder / "out")[0]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 def write_run(run: Path) -> None:
@@ -113,8 +88,8 @@ def told(number: int) -> Trajectory:
 
 
 @pytest.mark.parametrize("width", [1280, 390, 320])
-def test_nothing_sticks_out_and_nothing_is_fetched(page_file: Path, browser: Any, width: int) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 800})
+def test_nothing_sticks_out_and_nothing_is_fetched(page_file: Path, chromium: Any, width: int) -> None:
+    page = chromium.new_page(viewport={"width": width, "height": 800})
     asked: list[str] = []
     faults: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -132,10 +107,10 @@ def test_nothing_sticks_out_and_nothing_is_fetched(page_file: Path, browser: Any
     page.close()
 
 
-def test_runs_stand_side_by_side_on_a_desk_and_below_each_other_on_a_phone(page_file: Path, browser: Any) -> None:
+def test_runs_stand_side_by_side_on_a_desk_and_below_each_other_on_a_phone(page_file: Path, chromium: Any) -> None:
     tops = {}
     for width in (1280, 390):
-        page = browser.new_page(viewport={"width": width, "height": 800})
+        page = chromium.new_page(viewport={"width": width, "height": 800})
         page.goto(page_file.as_uri())
         boxes = [one.bounding_box() for one in page.query_selector_all("#funnel .runs > section")]
         tops[width] = [box["y"] for box in boxes]
@@ -144,8 +119,8 @@ def test_runs_stand_side_by_side_on_a_desk_and_below_each_other_on_a_phone(page_
     assert tops[390][0] < tops[390][1]
 
 
-def test_passages_are_folded_until_they_are_asked_for(page_file: Path, browser: Any) -> None:
-    page = browser.new_page()
+def test_passages_are_folded_until_they_are_asked_for(page_file: Path, chromium: Any) -> None:
+    page = chromium.new_page()
     page.goto(page_file.as_uri())
     passage = page.locator("#examples .passage").first
     assert not passage.is_visible()
@@ -157,8 +132,8 @@ def test_passages_are_folded_until_they_are_asked_for(page_file: Path, browser: 
     page.close()
 
 
-def test_it_prints(page_file: Path, browser: Any, tmp_path: Path) -> None:
-    page = browser.new_page()
+def test_it_prints(page_file: Path, chromium: Any, tmp_path: Path) -> None:
+    page = chromium.new_page()
     page.goto(page_file.as_uri())
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
