@@ -49,7 +49,10 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
             `job.patience_s`, or Ray gave up.
     """
     quieten()
-    DataContext.get_current().execution_no_progress_timeout_s = job.patience_s
+    context = DataContext.get_current()
+    context.execution_no_progress_timeout_s = job.patience_s
+    # Full engines with work left are reason enough for one more; Ray's default waits for twice the open leases.
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = 1.0
     try:
         retrievers = _retrievers(job)
     except BackendError as error:

@@ -1,7 +1,8 @@
 """A generation on a cluster that grows from a head without CPUs; arguments: folder, questions, index.
 
 Run it in namespaces of its own (`unshare --pid --net --mount-proc`): Ray's fake provider starts nodes as processes of
-this machine, on fixed ports. Prints one JSON line: the exit code, and the most nodes of each group that were seen.
+this machine, on fixed ports. Prints one JSON line: the exit code, the most nodes of each group that were seen, those
+left at the end.
 """
 
 import json
@@ -30,6 +31,7 @@ COMMANDS = (
     "head_start_ray_commands",
     "worker_start_ray_commands",
 )
+LEAVE_S = 60
 
 
 def main(folder: Path, questions: Path, index: Path) -> None:
@@ -57,9 +59,12 @@ def main(folder: Path, questions: Path, index: Path) -> None:
         "ray.address=127.0.0.1:6379",
     ]
     code = subprocess.run([sys.executable, "-m", "steper_ray.cli", "generate", *settings], check=False).returncode
+    patience = time.monotonic() + LEAVE_S
+    while groups_now() and time.monotonic() < patience:
+        time.sleep(0.5)
     done.set()
     watcher.join()
-    print(json.dumps({"code": code, "seen": seen}), flush=True)
+    print(json.dumps({"code": code, "seen": seen, "left": groups_now()}), flush=True)
     head.kill()
     shutil.rmtree(os.environ["RAY_TMPDIR"], ignore_errors=True)
 
@@ -74,6 +79,8 @@ def start_head(folder: Path) -> "subprocess.Popen[bytes]":
             "type": "external",
             "module": PROVIDER,
             "gcs_address": "127.0.0.1:6379",
+            # All nodes have one address here; told by it alone, none would ever be seen idle.
+            "use_node_id_as_ip": True,
             "disable_node_updaters": True,
         },
         "available_node_types": GROUPS,

@@ -1,4 +1,4 @@
-"""Ray's autoscaler for real, on one machine: groups appear when work asks for them."""
+"""Ray's autoscaler for real, on one machine: groups appear when work asks for them, and leave when it is done."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ import pytest
 pytestmark = [pytest.mark.cluster, pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
 
 UNSHARE = ["unshare", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
-QUESTIONS = 60
+QUESTIONS = 160
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def namespaces() -> list[str]:
     return UNSHARE
 
 
-def test_a_generation_makes_both_groups_appear(namespaces: list[str], halsey: Path, tmp_path: Path) -> None:
+def test_a_generation_makes_both_groups_appear_and_leave(namespaces: list[str], halsey: Path, tmp_path: Path) -> None:
     asked = [
         {"id": f"q{n}", "question": f"Who is {n}?", "golden_answers": [f"answer to q{n}"]} for n in range(QUESTIONS)
     ]
@@ -40,6 +40,7 @@ def test_a_generation_makes_both_groups_appear(namespaces: list[str], halsey: Pa
     result = json.loads(lines[-1])
     assert result["code"] == 0, done.stdout
     assert "waiting for nodes that the autoscaler may bring" in done.stdout
-    assert set(result["seen"]) == {"teacher", "retrieval"}
+    assert result["seen"] == {"teacher": 2, "retrieval": 1}, "the second teacher came while the first was at work"
+    assert result["left"] == {}
     counts = json.loads((tmp_path / "run" / "generate" / "manifest.json").read_text())["counts"]
     assert counts["finished"] == QUESTIONS
