@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,7 +143,6 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
     from steper_ray.train.worker import train_worker
 
     section = job.section
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", ELASTIC_PLACE_S if section.workers_min else PLACE_S)
     shutil.rmtree(job.folder / RAY_STATE, ignore_errors=True)  # Ray Train would trust it, however broken
     resources = {"CPU": float(section.cpus_per_worker)}
     if section.gpus_per_worker:
@@ -178,6 +178,20 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
         ) from error
     if outcome.return_value:
         raise PhaseFailed(outcome.return_value)
+
+
+@contextmanager
+def _place_timeout(seconds: str) -> Iterator[None]:
+    """Ray Train takes it from the environment alone; a user's value wins, and the next training may want another."""
+    name = "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = seconds
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 def _reason(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """Trainings that are killed and continued, by as many workers as before or by others, do the same as a calm one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,21 @@ def calm(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[st
     return lines
 
 
+@pytest.fixture(scope="module")
+def killed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training whose driver was killed in its middle; what it had started ended by itself."""
+    folder = tmp_path_factory.mktemp("killed")
+    with training(inputs, folder) as process:
+        wait_for_update(folder, 14)
+        orphans = _family(process.pid)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _, alive = psutil.wait_procs(orphans, timeout=60)
+        assert not alive
+    assert 12 <= checkpoint_updates(folder)[-1] < UPDATES
+    return folder
+
+
 def test_after_a_worker_is_killed_the_same_workers_repeat_the_losses_to_the_last_bit(
     inputs: Path, calm: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -124,14 +140,9 @@ def test_after_a_worker_is_killed_the_same_workers_repeat_the_losses_to_the_last
 
 @pytest.mark.parametrize("workers", [2, 1, 3])
 def test_after_the_driver_is_killed_the_same_command_continues_with_any_number_of_workers(
-    inputs: Path, calm: list[dict[str, Any]], tmp_path: Path, workers: int
+    inputs: Path, calm: list[dict[str, Any]], killed: Path, tmp_path: Path, workers: int
 ) -> None:
-    with training(inputs, tmp_path) as process:
-        wait_for_update(tmp_path, 14)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    reached = checkpoint_updates(tmp_path)[-1]
-    assert 12 <= reached < UPDATES
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     found = finish(inputs, tmp_path, f"train.workers={workers}")
     if workers == 2:
         assert found == calm
@@ -157,7 +168,7 @@ def test_before_a_node_is_taken_away_a_checkpoint_is_written_and_training_goes_o
     settings = ("train.epochs=60", "train.workers_min=1", "train.resize_s=1", f"train.checkpoint_every={every}")
     try:
         _, doomed = (cluster.add_node(num_cpus=1, object_store_memory=2**27) for _ in range(2))
-        with training(inputs, tmp_path, *settings, f"ray.address={cluster.address}") as process:
+        with training(inputs, tmp_path, *settings, f"ray.address={cluster.address}"):
             wait_for_update(tmp_path, 5)
             announce_the_end_of(doomed.node_id, cluster.address)
             before = wait_until(lambda: [n for n in checkpoint_updates(tmp_path) if n % every])[0]
@@ -165,13 +176,11 @@ def test_before_a_node_is_taken_away_a_checkpoint_is_written_and_training_goes_o
             wait_for(tmp_path, lambda line: line["workers"] == 1)
             cluster.add_node(num_cpus=1, object_store_memory=2**27)
             alone = lines_of(tmp_path)[-1]["update"]
-            wait_for(tmp_path, lambda line: line["workers"] == 2 and line["update"] > alone)
-            out, _ = process.communicate(timeout=PATIENCE_S)
-            assert process.returncode == 0, out
+            wait_for(tmp_path, lambda line: line["workers"] == 2 and line["update"] > alone + every)
+            updates = [line for line in lines_of(tmp_path) if "total" in line]
     finally:
         cluster.shutdown()
-    updates = [line for line in lines_of(tmp_path) if "total" in line]
-    assert [line["update"] for line in updates] == list(range(1, 60 * 9 + 1))
+    assert [line["update"] for line in updates] == list(range(1, len(updates) + 1))
     assert updates[before - 1]["workers"] == 2
 
 
@@ -183,14 +192,9 @@ def announce_the_end_of(node: str, address: str) -> None:
 
 
 def test_a_torn_checkpoint_is_told_and_the_one_before_is_continued(
-    inputs: Path, calm: list[dict[str, Any]], tmp_path: Path
+    inputs: Path, calm: list[dict[str, Any]], killed: Path, tmp_path: Path
 ) -> None:
-    with training(inputs, tmp_path) as process:
-        wait_for_update(tmp_path, 14)
-        # All at once: orphaned workers would write, and remove, further checkpoints.
-        for one in [*_family(process.pid), process]:
-            one.kill()
-        process.wait()
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     torn = all_checkpoints(tmp_path / "train")[-1]
     shard = next(torn.glob("*.distcp"))
     shard.write_bytes(shard.read_bytes()[:100])
