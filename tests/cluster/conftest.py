@@ -85,6 +85,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         **os.environ,
         **_shipped(),
         "HOME": str(home),
+        # Jobs are started as `python`; the cluster files set it alike.
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "RAY_AUTH_TOKEN_PATH": str(token),
         # Sockets lie below it: a short path.
         "RAY_TMPDIR": tempfile.mkdtemp(prefix="steper-"),
