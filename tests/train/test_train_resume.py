@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,14 +112,20 @@ def calm(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[st
 
 @pytest.fixture(scope="module")
 def killed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a training whose driver was killed in its middle; what it had started ended by itself."""
+    """The folder of a training whose driver was killed in its middle; its workers ended by themselves."""
     folder = tmp_path_factory.mktemp("killed")
     with training(inputs, folder) as process:
         wait_for_update(folder, 14)
         orphans = _family(process.pid)
+        workers = [orphan for orphan in orphans if "RayTrainWorker" in orphan.name()]
         process.send_signal(signal.SIGKILL)
         process.wait()
-        _, alive = psutil.wait_procs(orphans, timeout=60)
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        # Agents of Ray's may stay behind.
+        for orphan in orphans:
+            with suppress(psutil.NoSuchProcess):
+                orphan.kill()
+        assert len(workers) == 2
         assert not alive
     assert 12 <= checkpoint_updates(folder)[-1] < UPDATES
     return folder
