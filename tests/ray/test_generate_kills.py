@@ -1,13 +1,11 @@
 """Processes of a running generation are killed for real; then every key is there once and nothing is truncated."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from steper_ray.config import load_config
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, read_rows
 from steper_ray.index.run import build
+from tests.process_tree import family, running
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
 
@@ -53,36 +52,15 @@ def folder(world: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def generation(folder: Path, mood: str = "none", *overrides: str) -> "Iterator[subprocess.Popen[str]]":
-    """A running generation, ended with all its processes at the latest when the test ends."""
+def generation(folder: Path, mood: str = "none", *overrides: str) -> "AbstractContextManager[subprocess.Popen[str]]":
+    """A running generation."""
     program = Path(__file__).with_name("kill_program.py")
-    process = subprocess.Popen(
-        [sys.executable, str(program), str(folder), mood, *overrides],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "RAY_worker_niceness": "0"},
-    )
-    try:
-        yield process
-    finally:
-        for left in _family(process.pid):
-            left.kill()
-        process.kill()
-        process.wait()
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+    return running(str(program), str(folder), mood, *overrides, stderr=subprocess.DEVNULL)
 
 
 def process_named(pid: int, name: str) -> psutil.Process:
     """The descendant whose command line starts with this."""
-    for child in _family(pid):
+    for child in family(pid):
         try:
             if child.name().startswith(name) or " ".join(child.cmdline()).startswith(name):
                 return child

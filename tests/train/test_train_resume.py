@@ -1,13 +1,12 @@
 """Trainings that are killed and continued, by as many workers as before or by others, do the same as a calm one."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +15,7 @@ import pytest
 
 from steper_ray.train.checkpoint_folders import all_checkpoints
 from steper_ray.train.journal import read_journal
+from tests.process_tree import family, running
 from tests.train.tiny import settings_of, write_inputs
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -31,30 +31,10 @@ SPEEDS = ("tokens_per_s", "peak_share")
 RESULTS = ("total", "L_init", "L_exp", "L_agg", "sigma_init", "sigma_exp", "sigma_agg", "grad_norm")
 
 
-@contextmanager
-def training(inputs: Path, folder: Path, *changes: str) -> "Iterator[subprocess.Popen[str]]":
-    """A training in a process of its own with its own Ray, ended with all its processes when the block ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *settings_of(inputs, folder, *SETTINGS, *changes)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "RAY_worker_niceness": "0"},
-    )
-    try:
-        yield process
-    finally:
-        for left in _family(process.pid):
-            left.kill()
-        process.kill()
-        process.wait()
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
+def training(inputs: Path, folder: Path, *changes: str) -> "AbstractContextManager[subprocess.Popen[str]]":
+    """A training in a process of its own with its own Ray."""
+    settings = settings_of(inputs, folder, *SETTINGS, *changes)
+    return running("-c", PROGRAM, *settings, stderr=subprocess.STDOUT)
 
 
 def finish(inputs: Path, folder: Path, *changes: str) -> list[dict[str, Any]]:
@@ -116,7 +96,7 @@ def killed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
     with training(inputs, folder) as process:
         wait_for_update(folder, 14)
-        orphans = _family(process.pid)
+        orphans = family(process.pid)
         workers = [orphan for orphan in orphans if "RayTrainWorker" in orphan.name()]
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -136,7 +116,7 @@ def test_after_a_worker_is_killed_the_same_workers_repeat_the_losses_to_the_last
 ) -> None:
     with training(inputs, tmp_path) as process:
         wait_for_update(tmp_path, 14)
-        workers = [child for child in _family(process.pid) if "RayTrainWorker" in child.name()]
+        workers = [child for child in family(process.pid) if "RayTrainWorker" in child.name()]
         workers[-1].kill()
         out, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, out
