@@ -1,7 +1,7 @@
 """`metrics.jsonl`: one line per update and per held-out evaluation, written by the first rank, read by the driver."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,12 +66,10 @@ class JournalTail:
         return [json.loads(line) for line in whole.splitlines()]
 
 
-def read_journal(folder: Path) -> Iterator[dict[str, Any]]:
+def read_journal(folder: Path) -> list[dict[str, Any]]:
     """The lines written so far; one that is still being written is left out."""
-    path = folder / METRICS_FILE
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                yield json.loads(line)
+    try:
+        text = (folder / METRICS_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [json.loads(line) for line in text.split("\n")[:-1]]

@@ -114,7 +114,7 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
         )
     check_memory(config, inputs.model, ahead.heaviest)
     run_workers(job, plan)
-    lines = list(read_journal(folder))
+    lines = read_journal(folder)
     updates = int(lines[-1]["update"])
     counts = count_samples(replace(plan, limit=updates), sizes)  # early stopping may have left some out
     facts = {"updates": updates, "preset": config.train.preset, "last": lines[-1], "weights": WEIGHTS}

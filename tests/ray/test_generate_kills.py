@@ -3,8 +3,6 @@
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -16,13 +14,13 @@ from steper_ray.config import load_config
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, read_rows
 from steper_ray.index.run import build
 from tests.process_tree import family, running
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
 
 QUESTIONS = 2000
 STEPS = 3
 IN_FLIGHT = 64
-PATIENCE_S = 180
 
 
 @pytest.fixture(scope="module")
@@ -58,22 +56,20 @@ def generation(folder: Path, mood: str = "none", *overrides: str) -> "AbstractCo
     return running(str(program), str(folder), mood, *overrides, stderr=subprocess.DEVNULL)
 
 
-def process_named(pid: int, name: str) -> psutil.Process:
-    """The descendant whose command line starts with this."""
-    for child in family(pid):
-        try:
-            if child.name().startswith(name) or " ".join(child.cmdline()).startswith(name):
-                return child
-        except psutil.Error:
-            continue
-    raise AssertionError(f"no process {name} below {pid}")
+def process_named(process: "subprocess.Popen[str]", name: str) -> psutil.Process:
+    """The descendant whose command line starts with this; waited for, since one may just be replaced."""
 
+    def found() -> psutil.Process | None:
+        assert process.poll() is None, f"the generation ended before any {name} was seen"
+        for child in family(process.pid):
+            try:
+                if child.name().startswith(name) or " ".join(child.cmdline()).startswith(name):
+                    return child
+            except psutil.Error:
+                continue
+        return None
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    patience = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < patience, "waited in vain"
-        time.sleep(0.05)
+    return wait_until(found)
 
 
 def calls(folder: Path) -> int:
@@ -122,7 +118,7 @@ def test_a_killed_engine_or_retriever_is_replaced_and_the_contents_are_those_of_
 ) -> None:
     with generation(folder) as process:
         wait_until(lambda: calls(folder) > QUESTIONS)
-        process_named(process.pid, victim).kill()
+        process_named(process, victim).kill()
         counts = result(process)
     assert counts["finished"] == QUESTIONS
     assert counts["failed"] == {}
@@ -221,7 +217,7 @@ def test_an_engine_process_that_dies_or_hangs_is_replaced_and_all_questions_fini
     ]
     with generation(folder, "none", *settings) as process:
         wait_until(lambda: calls(folder) > 8)
-        engine = process_named(process.pid, "VLLM::EngineCore")
+        engine = process_named(process, "VLLM::EngineCore")
         engine.send_signal(blow)
         counts = result(process)
         assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE

@@ -4,11 +4,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 import pytest
@@ -17,12 +16,10 @@ from steper_ray.train.checkpoint_folders import all_checkpoints
 from steper_ray.train.journal import read_journal
 from tests.process_tree import family, running
 from tests.train.tiny import settings_of, write_inputs
+from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-Value = TypeVar("Value")
-
-PATIENCE_S = 300.0
 UPDATES = 36
 # In fp32: with another number of workers the sums have another order.
 SETTINGS = ("train.epochs=4", "train.evaluate_every=6", "train.compute_dtype=float32", "ray.object_store_gib=0.1")
@@ -48,15 +45,6 @@ def finish(inputs: Path, folder: Path, *changes: str) -> list[dict[str, Any]]:
 def lines_of(folder: Path) -> list[dict[str, Any]]:
     lines = read_journal(folder / "train")
     return [{name: value for name, value in line.items() if name not in SPEEDS} for line in lines]
-
-
-def wait_until(seen: Callable[[], Value]) -> Value:
-    """The first value that counts as true."""
-    patience = time.monotonic() + PATIENCE_S
-    while not (value := seen()):
-        assert time.monotonic() < patience, "waited in vain"
-        time.sleep(0.02)
-    return value
 
 
 def wait_for(folder: Path, seen: Callable[[dict[str, Any]], bool]) -> None:

@@ -49,7 +49,7 @@ def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_
     killer.join(timeout=1)
     assert not killer.is_alive(), "the training ended before a worker was killed"
 
-    lines = list(read_journal(result.folder))
+    lines = read_journal(result.folder)
     updates = [line for line in lines if "total" in line]
     assert [line["update"] for line in updates] == list(range(1, 72 + 1))
     assert updates[-1]["total"] < updates[0]["total"] / 2
@@ -63,7 +63,7 @@ def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_
     assert_loads(result.weights)
 
     train(config)  # is finished: says so, changes nothing
-    assert list(read_journal(result.folder)) == lines
+    assert read_journal(result.folder) == lines
     with pytest.raises(RunFolderError, match=r"train\.learning_rate was 0\.001, is 0\.1"):
         train(config_of(inputs, tmp_path, "train.epochs=8", "train.learning_rate=0.1"))
 
