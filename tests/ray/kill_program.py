@@ -1,7 +1,7 @@
 """A generation to be killed, on a Ray of its own: `python kill_program.py FOLDER MOOD [section.key=value …]`.
 
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
-MOOD is `none`, or `deadly` where the process dies on every call, `poison` where it dies on each for question q1234,
+MOOD is `none`, or `deadly` where the process dies on every call, `poison` where it dies on each for question q234,
 `dying` where the engine dies at once and takes its process along, `odd` where question q7 raises what nobody foresees,
 `reluctant` where the process dies once on question q7 and its engine does not start at the first try after that.
 """
@@ -39,7 +39,7 @@ class CountingModel:
     async def complete(self, request: Request) -> Completion:
         if self._mood == "dying":
             await self._die()
-        if self._mood == "deadly" or (request.question_id == "q1234" and self._mood == "poison"):
+        if self._mood == "deadly" or (request.question_id == "q234" and self._mood == "poison"):
             os._exit(9)
         if request.question_id == "q7" and self._mood == "reluctant" and not self._died.exists():
             self._died.touch()

@@ -19,6 +19,7 @@ from tests.waiting import PATIENCE_S, wait_until
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
 
 QUESTIONS = 2000
+FEW = 300
 STEPS = 3
 IN_FLIGHT = 64
 
@@ -48,6 +49,21 @@ def folder(world: Path, tmp_path: Path) -> Path:
     (tmp_path / "index").symlink_to(world / "index")
     (tmp_path / "questions.jsonl").symlink_to(world / "questions.jsonl")
     return tmp_path
+
+
+def shorten(folder: Path, questions: int) -> None:
+    """Ask only the first questions."""
+    file = folder / "questions.jsonl"
+    few = file.read_text().splitlines(keepends=True)[:questions]
+    file.unlink()  # a link to those of all tests
+    file.write_text("".join(few))
+
+
+@pytest.fixture
+def few(folder: Path) -> Path:
+    """A run folder with a few times the questions that are in flight."""
+    shorten(folder, FEW)
+    return folder
 
 
 def generation(folder: Path, mood: str = "none", *overrides: str) -> "AbstractContextManager[subprocess.Popen[str]]":
@@ -148,83 +164,84 @@ def test_a_killed_driver_continues_where_it_was_and_redoes_little(
     assert redone <= 0.1 * QUESTIONS * STEPS
 
 
-def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the_reason(folder: Path) -> None:
-    with generation(folder, "deadly") as process:
+def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the_reason(few: Path) -> None:
+    with generation(few, "deadly") as process:
         out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "PhaseFailed: engine 0 died 3 times in a row without progress" in out
     assert "the same command continues" in out
-    with generation(folder) as process:
-        assert result(process)["finished"] == QUESTIONS
+    with generation(few) as process:
+        assert result(process)["finished"] == FEW
 
 
-def test_a_question_that_kills_engines_is_a_failure_and_ends_neither_the_job_nor_the_others(folder: Path) -> None:
-    with generation(folder, "poison") as process:
+def test_a_question_that_kills_engines_is_a_failure_and_ends_neither_the_job_nor_the_others(few: Path) -> None:
+    with generation(few, "poison") as process:
         counts = result(process)
     # Its neighbours in the lease share its fate until the next run, which tries them one by one.
-    assert counts["finished"] + counts["failed"]["engine"] == QUESTIONS
+    assert counts["finished"] + counts["failed"]["engine"] == FEW
     assert 1 <= counts["failed"]["engine"] <= 16
-    assert "q1234" not in contents(folder)
-    with generation(folder, "poison") as process:
+    assert "q234" not in contents(few)
+    with generation(few, "poison") as process:
         assert result(process)["failed"] == {"engine": 1}
 
 
-def test_an_engine_that_fails_all_its_questions_at_each_death_is_given_up_as_well(folder: Path) -> None:
-    with generation(folder, "dying") as process:
+def test_an_engine_that_fails_all_its_questions_at_each_death_is_given_up_as_well(few: Path) -> None:
+    with generation(few, "dying") as process:
         out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "engine 0 died 3 times in a row without progress; the last time: the engine died: no memory" in out
-    failed = list(read_rows(folder / "generate" / "failures", FAILURES))
+    failed = list(read_rows(few / "generate" / "failures", FAILURES))
     assert len(failed) <= 3 * IN_FLIGHT
     assert {row["kind"] for row in failed} <= {"engine"}
 
 
-def test_an_engine_that_does_not_start_at_the_first_try_after_its_death_gets_another(folder: Path) -> None:
-    with generation(folder, "reluctant") as process:
+def test_an_engine_that_does_not_start_at_the_first_try_after_its_death_gets_another(few: Path) -> None:
+    with generation(few, "reluctant") as process:
         counts = result(process)
-    assert (folder / "refused").exists()
-    assert counts["finished"] == QUESTIONS
+    assert (few / "refused").exists()
+    assert counts["finished"] == FEW
 
 
-def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(folder: Path) -> None:
-    with generation(folder, "odd") as process:
+def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(few: Path) -> None:
+    with generation(few, "odd") as process:
         counts = result(process)
-    assert counts["finished"] == QUESTIONS - 1
+    assert counts["finished"] == FEW - 1
     assert counts["failed"] == {"unexpected": 1}
-    (failure,) = read_rows(folder / "generate" / "failures", FAILURES)
+    (failure,) = read_rows(few / "generate" / "failures", FAILURES)
     assert failure["message"] == "KeyError: 'q7'"
-    with generation(folder) as process:
-        assert result(process)["finished"] == QUESTIONS
+    with generation(few) as process:
+        assert result(process)["finished"] == FEW
 
 
 @pytest.mark.vllm
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hangs"])
-def test_an_engine_process_that_dies_or_hangs_is_replaced_and_all_questions_finish(
-    folder: Path, base_model: Path, blow: signal.Signals
+def test_an_engine_process_that_dies_and_one_that_hangs_are_replaced_and_all_questions_finish(
+    folder: Path, base_model: Path
 ) -> None:
-    few = (folder / "questions.jsonl").read_text().splitlines()[:24]
-    (folder / "questions.jsonl").unlink()
-    (folder / "questions.jsonl").write_text("\n".join(few))
+    shorten(folder, 24)
     settings = [
         "teacher.backend=vllm",
         f"teacher.model={base_model}",
         "teacher.engine=async",
         "teacher.kv_cache_gib=0.3",
-        "teacher.watchdog_s=20",
+        "teacher.watchdog_s=15",
         "loop.step_limit=3",
         "loop.rationale_tokens=48",
         "generate.in_flight=8",
     ]
+    engines = []
     with generation(folder, "none", *settings) as process:
-        wait_until(lambda: calls(folder) > 8)
-        engine = process_named(process, "VLLM::EngineCore")
-        engine.send_signal(blow)
+        for blow in (signal.SIGKILL, signal.SIGSTOP):
+            before = calls(folder)
+            wait_until(lambda before=before: calls(folder) > before + 8)
+            engines.append(process_named(process, "VLLM::EngineCore"))
+            engines[-1].send_signal(blow)
         counts = result(process)
-        assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
-    assert counts["finished"] + sum(counts["failed"].values()) == len(few)
+        assert not any(engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE for engine in engines)
+    assert engines[0] != engines[1]
+    assert counts["finished"] + sum(counts["failed"].values()) == 24
     # Those in flight at a death may be handed over as failures of a kind that the same command tries again.
     assert set(counts["failed"]) <= {"engine"}
-    assert len(contents(folder)) == counts["finished"] >= len(few) - 8
+    assert len(contents(folder)) == counts["finished"] >= 24 - 2 * 8
 
 
 @pytest.mark.cluster

@@ -112,15 +112,12 @@ def test_after_a_worker_is_killed_the_same_workers_repeat_the_losses_to_the_last
     assert lines_of(tmp_path) == calm
 
 
-@pytest.mark.parametrize("workers", [2, 1, 3])
-def test_after_the_driver_is_killed_the_same_command_continues_with_any_number_of_workers(
+@pytest.mark.parametrize("workers", [1, 3])
+def test_after_the_driver_is_killed_the_same_command_continues_with_another_number_of_workers(
     inputs: Path, calm: list[dict[str, Any]], killed: Path, tmp_path: Path, workers: int
 ) -> None:
     shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     found = finish(inputs, tmp_path, f"train.workers={workers}")
-    if workers == 2:
-        assert found == calm
-        return
     assert [line["update"] for line in found] == [line["update"] for line in calm]
     for line, expected in zip(found, calm, strict=True):
         if "held_out" in line:
@@ -165,7 +162,7 @@ def announce_the_end_of(node: str, address: str) -> None:
     subprocess.run([*command, "--deadline-remaining-seconds", "15"], check=True)
 
 
-def test_a_torn_checkpoint_is_told_and_the_one_before_is_continued(
+def test_after_the_driver_is_killed_and_a_checkpoint_is_torn_the_one_before_is_continued_to_the_last_bit(
     inputs: Path, calm: list[dict[str, Any]], killed: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
