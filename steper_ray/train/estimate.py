@@ -118,11 +118,11 @@ def _activations(facts: ModelFacts, how: Holding, pack: HeaviestPack) -> int:
 def _layer_activations(facts: ModelFacts, how: Holding, pack: HeaviestPack) -> int:
     """What autograd keeps of one layer.
 
-    Two norms: input in fp32, result of the scaling, and output; attention: queries, its output and the input of the
-    last projection, keys and values; MLP: gate, its activation, up, and their product; scores where held as a whole.
+    Two norms: input and output, the rest is computed again; attention: queries, its output and the input of the last
+    projection, keys and values; MLP: gate, its activation, up, and their product; scores where held as a whole.
     """
     size = how.compute_bytes
-    norms = 2 * facts.hidden * (FP32 + 2 * size)
+    norms = 2 * facts.hidden * 2 * size
     attention = size * (3 * facts.queries + 2 * facts.keys)
     mlp = size * 4 * facts.intermediate
     scores = size * facts.heads * pack.squares if how.on_cpu else 0
