@@ -287,7 +287,7 @@ def test_sigterm_unwinds_the_phase_and_ends_with_143(
     before = signal.getsignal(signal.SIGTERM)
     assert main(["report"]) == 143
     assert unwound == [True]
-    assert capsys.readouterr().err == "stopped; the same command continues\n"
+    assert capsys.readouterr().err == "stopped; the same command continues: steper report\n"
     assert signal.getsignal(signal.SIGTERM) == before
 
 
