@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from steper_ray import __version__
+from steper_ray.status.command import add_status
 
 if TYPE_CHECKING:
     from steper_ray.config import Config
@@ -185,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     _add_storage(commands)
     _add_corpus(commands)
+    add_status(commands)
     _add_inspect(commands)
     _add_compare(commands)
     _add_report(commands)

@@ -233,6 +233,7 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
         "pipeline",
         "publish",
         "fetch",
+        "status",
     ):
         assert command in done.stdout
 
