@@ -34,8 +34,7 @@ def look(address: str) -> ClusterView:
     Raises:
         EnvironmentFault: it does not answer.
     """
-    from ray._private.state import GlobalState
-    from ray._raylet import GcsClientOptions
+    from ray._private.state import GcsClientOptions, GlobalState
     from ray.autoscaler.v2.sdk import get_cluster_status
 
     state = GlobalState()
