@@ -9,8 +9,8 @@ driver is followed by the same command, a lost node by another one after five se
 strikes and which kind; it waits until the run has gone on since the last kill.
 
 What must hold: each key once; the contents of the calm run where the teacher replays; counts that add up; updates in
-order, each once, with the calm run's losses. `--minutes` is about the length of the disturbed run on two cores; the calm
-one comes first.
+order, each once, with the calm run's losses. `--minutes` is about the length of the disturbed run on two cores; the
+calm one comes first.
 """
 
 import argparse
