@@ -5,6 +5,7 @@ lacks something; 130 interrupted by Ctrl-C; 143 ended by SIGTERM, as `ray job st
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +13,13 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from steper_ray import __version__
+from steper_ray.status.command import add_status
+
+if TYPE_CHECKING:
+    from steper_ray.config import Config
 
 _PHASES = {
     "index": "build the BM25 index of a corpus",
@@ -48,24 +54,51 @@ _DRY_RUNS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; user errors are one line on stderr, without a traceback."""
+    """Run one command and return its exit code; what went wrong stands in the last lines on stderr."""
     options = _options(arguments)
-    from steper_ray.errors import SteperError
+    from steper_ray.called import COMMAND, called
 
+    command = called(arguments, sys.argv, os.environ)
+    noted = COMMAND.set(command)
     try:
         with _unwinding():
             return int(options.run(options) or 0)
-    except SteperError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
+        print(f"interrupted; the same command continues: {command}", file=sys.stderr)
         return 130
     except SystemExit as ended:
         if ended.code != signal.SIGTERM:
             raise
-        print("stopped; the same command continues", file=sys.stderr)
+        print(f"stopped; the same command continues: {command}", file=sys.stderr)
         return _STOPPED
+    except Exception as error:
+        return _failed(error, options, command)
+    finally:
+        COMMAND.reset(noted)
+
+
+def _failed(error: Exception, options: argparse.Namespace, command: str) -> int:
+    """Say why a command failed: a user's error in one line, a phase's with where to look and how to continue."""
+    from steper_ray.errors import SteperError, UserError
+    from steper_ray.postmortem import cause_of, examine
+
+    config = None if isinstance(error, UserError) else _configured(options)
+    if config is None and not isinstance(error, SteperError):
+        raise error
+    print(examine(error, config, command).text() if config else cause_of(error), file=sys.stderr)
+    return error.exit_code if isinstance(error, SteperError) else 1
+
+
+def _configured(options: argparse.Namespace) -> "Config | None":
+    """The configuration of a command that runs phases; None of any other."""
+    from steper_ray.config import load_config
+    from steper_ray.errors import ConfigError
+
+    words = [f"run.folder={options.folder}"] if options.run is _demo else getattr(options, "settings", None)
+    try:
+        return None if words is None else load_config(*split_settings(words))
+    except ConfigError:  # run folders, as `report` takes them
+        return None
 
 
 @contextmanager
@@ -153,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     _add_storage(commands)
     _add_corpus(commands)
+    add_status(commands)
     _add_inspect(commands)
     _add_compare(commands)
     _add_report(commands)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray import __version__
+from steper_ray.called import COMMAND, COMMAND_FILE
 from steper_ray.config import Config
 from steper_ray.errors import PhaseFailed, RunFolderError
 
@@ -29,7 +30,7 @@ class Manifest:
 
 
 def open_folder(folder: Path, config: Config) -> Path:
-    """Make a phase's folder and write the resolved configuration into it.
+    """Make a phase's folder and write the resolved configuration into it, and the command if one was given.
 
     Raises:
         RunFolderError: the folder cannot be made or written.
@@ -37,6 +38,8 @@ def open_folder(folder: Path, config: Config) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+        if command := COMMAND.get():
+            write_text(folder / COMMAND_FILE, command + "\n")
     except OSError as error:
         raise RunFolderError(f"cannot write to {folder}: {error.strerror}") from None
     except PhaseFailed as error:

@@ -3,16 +3,52 @@
 import fcntl
 import logging
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from steper_ray.errors import RunFolderError
 
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
+_PROBE_S = 1.0
+"""`holder_of` holds the lock for an instant; who wants to write asks again for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that writes into a folder, or did so last."""
+
+    host: str
+    pid: int
+    since: float
+    """Seconds since the epoch."""
+    alive: bool | None
+    """Whether it still holds the lock; None where the file system knows no locks."""
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Who writes into a folder, or did so last; None where nobody ever did."""
+    try:
+        with (folder / LOCK_FILE).open(encoding="utf-8") as file:
+            said = re.match(r"process (\d+) on (\S+)", file.read())
+            since = os.fstat(file.fileno()).st_mtime
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                alive: bool | None = False
+            except BlockingIOError:
+                alive = True
+            except OSError:
+                alive = None
+    except OSError:
+        return None
+    return Holder(said.group(2), int(said.group(1)), since, alive) if said else None
 
 
 @contextmanager
@@ -31,7 +67,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         raise RunFolderError(f"cannot write to {folder}: {error.strerror}") from None
     with (folder / LOCK_FILE).open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except BlockingIOError:
             file.seek(0)
             raise RunFolderError(
@@ -47,3 +83,15 @@ def sole_writer(folder: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
         yield
+
+
+def _take(file: IO[str]) -> None:
+    patience = time.monotonic() + _PROBE_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.05)

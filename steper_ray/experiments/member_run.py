@@ -56,7 +56,7 @@ def run_member(run: MemberRun) -> str:
         EnvironmentFault: the machine lacks something.
     """
     from steper_ray.evaluate.run import evaluate
-    from steper_ray.train.job import CHECKPOINTS
+    from steper_ray.train.checkpoint_folders import CHECKPOINTS
     from steper_ray.train.run import train
 
     try:

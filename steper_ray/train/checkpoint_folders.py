@@ -1,10 +1,12 @@
-"""Where checkpoints lie in a train folder, and which of them are whole. Free of torch: the driver looks too."""
+"""Where checkpoints lie in a train folder, and which of them are whole. Free of torch: driver and status look too."""
 
 import json
 from pathlib import Path
 
-from steper_ray.train.job import CHECKPOINTS
-
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints in a train folder."""
+PLAN_FILE = "plan.json"
+"""Of a train folder: how many updates there shall be."""
 COMPLETE = "complete"
 """File that is written last; names the others with their sizes."""
 

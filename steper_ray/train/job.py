@@ -11,8 +11,6 @@ from steper_ray.train.order import Order
 from steper_ray.train.plan import Plan, make_plan
 from steper_ray.train.store import UnitStore
 
-CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints in a train folder."""
 WEIGHTS = "weights"
 """Folder of the exported weights in a train folder."""
 

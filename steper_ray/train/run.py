@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from steper_ray.config import Config
 from steper_ray.drive.cluster import connect
+from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_manifest
+from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_json, write_manifest
 from steper_ray.storage.folder import publish, tell_published
+from steper_ray.train.checkpoint_folders import PLAN_FILE, torn_checkpoints
 from steper_ray.train.inputs import (
     TrainInputs,
     check_chat,
@@ -63,15 +65,17 @@ def train(config: Config) -> TrainResult:
     check_chat(inputs)
     check_trackers(config.train.trackers)
     warn_absent_stages(config, inputs)
-    folder = open_folder(config.folder("train").absolute(), config)
-    fingerprint = claim_train_folder(folder, config, inputs)
-    if done := _finished(folder, fingerprint):
-        if config.train.uri:
-            tell_published(publish(done.weights, config.train.uri), config.train.uri)
-        return done
-    connect(config.ray)
-    check_resources(config)
-    return _train(config, inputs, folder, fingerprint)
+    folder = config.folder("train").absolute()
+    with sole_writer(folder):
+        open_folder(folder, config)
+        fingerprint = claim_train_folder(folder, config, inputs)
+        if done := _finished(folder, fingerprint):
+            if config.train.uri:
+                tell_published(publish(done.weights, config.train.uri), config.train.uri)
+            return done
+        connect(config.ray)
+        check_resources(config)
+        return _train(config, inputs, folder, fingerprint)
 
 
 def _finished(folder: Path, fingerprint: str) -> TrainResult | None:
@@ -91,7 +95,6 @@ def _finished(folder: Path, fingerprint: str) -> TrainResult | None:
 
 
 def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) -> TrainResult:
-    from steper_ray.train.checkpoint_folders import torn_checkpoints
     from steper_ray.train.forecast import forecast
     from steper_ray.train.job import WEIGHTS
     from steper_ray.train.journal import read_journal
@@ -113,6 +116,7 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
             f"train.pack_tokens={plan.pack_tokens} fits no unit, the shortest has {shortest} tokens; raise it"
         )
     check_memory(config, inputs.model, ahead.heaviest)
+    write_json(folder / PLAN_FILE, {"updates": plan.size})
     run_workers(job, plan)
     lines = read_journal(folder)
     updates = int(lines[-1]["update"])

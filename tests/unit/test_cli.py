@@ -233,6 +233,7 @@ def test_help_imports_no_phase_and_no_vendor() -> None:
         "pipeline",
         "publish",
         "fetch",
+        "status",
     ):
         assert command in done.stdout
 
@@ -287,7 +288,7 @@ def test_sigterm_unwinds_the_phase_and_ends_with_143(
     before = signal.getsignal(signal.SIGTERM)
     assert main(["report"]) == 143
     assert unwound == [True]
-    assert capsys.readouterr().err == "stopped; the same command continues\n"
+    assert capsys.readouterr().err == "stopped; the same command continues: steper report\n"
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -1,0 +1,36 @@
+"""A phase that fails for real: its last words, what it keeps, and what `steper status` says afterwards."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from steper_ray.cli import main
+
+pytestmark = [pytest.mark.ray, pytest.mark.lucene]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_generation_of_which_nothing_came_names_cause_failures_and_command(
+    halsey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [
+        f"run.folder={tmp_path}",
+        f"index.folder={halsey / 'index'}",
+        f"generate.questions={halsey / 'questions.jsonl'}",
+        "teacher.backend=scripted",
+        "teacher.scripted_latency_s=5",
+        "generate.step_timeout_s=0.01",
+    ]
+    assert main(["generate", *settings]) == 1
+    cause, details, last = capsys.readouterr().err.strip().splitlines()[-3:]
+    assert cause.startswith("PhaseFailed: no question could be finished: {'timeout': 1}")
+    (kept,) = (tmp_path / "postmortem").iterdir()
+    assert details.startswith(f"details: {kept} · {tmp_path / 'generate' / 'failures'} (steper inspect")
+    assert "logs of Ray's processes" in details
+    assert last == f"continue: steper generate {' '.join(settings)}"
+    assert main(["status", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert re.search(r"generate +stopped in the middle +1 questions · failed: 1 timeout", told), told
+    assert f"    ! {cause}" in told
+    assert told.rstrip().endswith(f"next: steper generate {' '.join(settings)}")
