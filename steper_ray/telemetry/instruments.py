@@ -1,6 +1,7 @@
 """Metrics as Ray's instruments. They take values with and without a Ray that exports them, at about 1 µs each."""
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from ray.util import metrics as ray_metrics
 
@@ -11,7 +12,8 @@ class Instruments:
     """Some of our metrics in this process; `fixed` are the labels that are the same for all of its values."""
 
     def __init__(self, fixed: Mapping[str, str]) -> None:
-        self._fixed = dict(fixed)
+        # Ray takes ASCII alone.
+        self._fixed = {label: value if value.isascii() else quote(value) for label, value in fixed.items()}
         self._counters: dict[str, ray_metrics.Counter] = {}
         self._gauges: dict[str, ray_metrics.Gauge] = {}
         self._histograms: dict[str, ray_metrics.Histogram] = {}

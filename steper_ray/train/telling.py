@@ -29,9 +29,10 @@ class Telling:
         self._to.set(metrics.UPDATE, after)
         self._to.set(metrics.WORKERS, workers)
         facts = {"after": after, "planned": planned, "workers": workers}
-        self._log.tell(
-            "workers_resumed" if after else "workers_started", Level.WARNING if after else Level.INFO, **facts
-        )
+        if after:
+            self._log.tell("workers_resumed", Level.WARNING, **facts)
+        else:
+            self._log.tell("workers_started", **facts)
 
     def line(self, line: Mapping[str, Any]) -> None:
         """Figures of an update or of a held-out evaluation."""
