@@ -29,11 +29,7 @@ class LoopLog:
     ) -> None:
         stats = self._stats
         failed = {kind.value: count for kind, count in stats.failed.items()}
-        facts = {"finished": stats.finished, "failed": failed, "seconds": round(stats.seconds, 1)}
-        if error is None:
-            self._log.tell("phase_finished", **facts)
-        else:
-            self._log.tell("phase_failed", Level.ERROR, **facts, error=type(error).__name__, message=str(error))
+        self._log.ended(error, finished=stats.finished, failed=failed, seconds=round(stats.seconds, 1))
 
     def failed(self, failure: Failure, attempt: int) -> None:
         """A question could not be finished, for the so-manieth time."""

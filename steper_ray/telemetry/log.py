@@ -44,6 +44,15 @@ class EventLog:
         with suppress(OSError):
             self._write(line(self._origin, event, level, **facts))
 
+    def ended(self, error: BaseException | None, **facts: Any) -> None:
+        """A phase came to its end: finished, stopped by Ctrl-C or SIGTERM, or failed."""
+        if error is None:
+            self.tell("phase_finished", **facts)
+        elif isinstance(error, Exception):
+            self.tell("phase_failed", Level.ERROR, **facts, error=type(error).__name__, message=str(error))
+        else:
+            self.tell("phase_stopped", Level.WARNING, **facts, error=type(error).__name__)
+
 
 def open_log(folder: Path, phase: str, part: str = "") -> EventLog:
     """The log of a phase that writes into a folder; each process that writes one needs a `part` of its own."""

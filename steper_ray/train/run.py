@@ -14,7 +14,7 @@ from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_manifest
 from steper_ray.storage.folder import publish, tell_published
-from steper_ray.telemetry.log import Level, open_log
+from steper_ray.telemetry.log import open_log
 from steper_ray.train.inputs import (
     TrainInputs,
     check_chat,
@@ -135,9 +135,9 @@ def _watched(job: "TrainJob", plan: "Plan") -> None:
     try:
         run_workers(job, plan)
     except BaseException as error:  # also Ctrl-C and SIGTERM: the log says how it ended
-        log.tell("phase_failed", Level.ERROR, error=type(error).__name__, message=str(error))
+        log.ended(error)
         raise
-    log.tell("phase_finished")
+    log.ended(None)
 
 
 def run_workers(job: "TrainJob", plan: "Plan") -> None:

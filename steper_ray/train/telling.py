@@ -28,7 +28,7 @@ class Telling:
         self._to.set(metrics.PLANNED, planned)
         self._to.set(metrics.UPDATE, after)
         self._to.set(metrics.WORKERS, workers)
-        facts = {"after": after, "planned": planned, "workers": workers}
+        facts: dict[str, Any] = {"after": after, "planned": planned, "workers": workers}
         if after:
             self._log.tell("workers_resumed", Level.WARNING, **facts)
         else:

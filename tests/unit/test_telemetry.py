@@ -108,6 +108,23 @@ def test_a_run_of_the_loop_tells_its_failures_deaths_and_end(tmp_path: Path) -> 
     assert lines[-1]["failed"] == {"engine": 1}
 
 
+@pytest.mark.parametrize(
+    ("error", "event", "level"),
+    [
+        (None, "phase_finished", "info"),
+        (OSError("full"), "phase_failed", "error"),
+        (SystemExit(15), "phase_stopped", "warning"),
+        (KeyboardInterrupt(), "phase_stopped", "warning"),
+    ],
+)
+def test_the_last_line_says_how_a_phase_ended(
+    tmp_path: Path, error: BaseException | None, event: str, level: str
+) -> None:
+    open_log(tmp_path / "run" / "train", "train").ended(error, seconds=1.5)
+    [found] = read_log(tmp_path / "run" / "train")
+    assert (found["event"], found["level"], found["seconds"]) == (event, level, 1.5)
+
+
 def test_failures_without_end_do_not_fill_the_disk(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "generate"
     with LoopLog(folder, "generate", LoopStats()) as log:
