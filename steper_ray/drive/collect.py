@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_r
 from steper_ray.drive.cluster import connect
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger
+from steper_ray.drive.log import LoopLog
 from steper_ray.drive.placement import await_room
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.writer import PartWriter, write_parquet
 from steper_ray.errors import PhaseFailed
 from steper_ray.sections.shared import RaySection
+from steper_ray.telemetry.origin import Origin
 
 WORK_FILE = "work.parquet"
 
@@ -67,10 +69,11 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
     if left:
         from steper_ray.drive.pipeline import asks_of
 
-        with _work_file(left, job, into) as work:
+        with LoopLog(into.folder, into.title, stats) as log, _work_file(left, job, into) as work:
             connect(ray)
             await_room(asks_of(job), ray)
-            _run(work, job, into, ledger, stats)
+            job = replace(job, origin=Origin.of(into.folder, into.title))
+            _run(work, job, into, ledger, stats, log)
     return stats
 
 
@@ -108,7 +111,7 @@ def _work_file(left: Sequence[tuple[Question, int]], job: LoopJob, into: Collect
     work.unlink()
 
 
-def _run(work: Path, job: LoopJob, into: Collection, ledger: Ledger, stats: LoopStats) -> None:
+def _run(work: Path, job: LoopJob, into: Collection, ledger: Ledger, stats: LoopStats, log: LoopLog) -> None:
     from steper_ray.drive.pipeline import run_work
 
     provenance = {"model": into.model_name, "prompt_version": PROMPT_VERSION, "fingerprint": into.fingerprint}
@@ -126,6 +129,8 @@ def _run(work: Path, job: LoopJob, into: Collection, ledger: Ledger, stats: Loop
                 stats.failed[failure.kind] += 1
                 attempt = ledger.attempt((failure.question_id, failure.path))
                 failures.add(failure_row(failure, attempt))
+                log.failed(failure, attempt)
+            log.worked(lease.engine, lease.restarts)
             stats.loads.append(lease.load)
             progress.show()
         trajectories.flush()

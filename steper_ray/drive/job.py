@@ -12,6 +12,7 @@ from steper_ray.drive.load import most_in_flight
 from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RetrieverSection
+from steper_ray.telemetry.origin import Origin
 
 
 def check_model(section: ModelSection, role: str) -> None:
@@ -128,6 +129,8 @@ class LoopJob:
     """Where the index is published; None where `index` is on storage that all nodes see."""
     system: System = System.MULTI_STEP
     """The loop, or a baseline that answers at once."""
+    origin: Origin = field(default_factory=Origin)
+    """Whom its metrics speak of."""
 
     @property
     def searches(self) -> bool:

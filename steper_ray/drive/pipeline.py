@@ -35,6 +35,10 @@ class Lease:
     """Rows of `data.schemas.TRAJECTORIES` less `model`, `prompt_version` and `fingerprint`."""
     failures: list[Failure]
     load: Load
+    engine: int = 0
+    """Number of the engine in this run, from 0."""
+    restarts: int = 0
+    """How often that engine had died before."""
 
 
 def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
@@ -103,6 +107,8 @@ def _lease(values: dict[str, Any]) -> Lease:
         trajectories=[result["trajectory"] for result in results if "trajectory" in result],
         failures=[Failure(**{**failure, "kind": FailureKind(failure["kind"])}) for failure in failures],
         load=Load(**values["load"]),
+        engine=values["engine"],
+        restarts=values["restarts"],
     )
 
 

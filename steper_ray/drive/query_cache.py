@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 
 from steper_ray.backends.interfaces import Retriever
@@ -11,16 +12,22 @@ _CACHED_QUERIES = 10_000
 
 
 class QueryCache:
-    """A `Retriever` around another one; the least recently used queries are forgotten."""
+    """A `Retriever` around another one; the least recently used queries are forgotten.
 
-    def __init__(self, retriever: Retriever, size: int = _CACHED_QUERIES) -> None:
-        self._retriever, self._size = retriever, size
+    `told` hears of every query whether it was known.
+    """
+
+    def __init__(
+        self, retriever: Retriever, size: int = _CACHED_QUERIES, told: Callable[[bool], None] = lambda _known: None
+    ) -> None:
+        self._retriever, self._size, self._told = retriever, size, told
         self._found: OrderedDict[tuple[str, int], asyncio.Task[tuple[Passage, ...]]] = OrderedDict()
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages; raises what the retriever raises, and then forgets the query."""
         key = (query, k)
         task = self._found.get(key)
+        self._told(task is not None)
         if task is None:
             task = asyncio.ensure_future(self._retriever.search(query, k))
             task.add_done_callback(partial(self._forget_failed, key))

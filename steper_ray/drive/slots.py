@@ -19,6 +19,16 @@ class Slots:
         return self._size
 
     @property
+    def taken(self) -> int:
+        """Holders now."""
+        return self._taken
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a slot."""
+        return len(self._waiting)
+
+    @property
     def full(self) -> bool:
         """Whether somebody waits for a slot."""
         return bool(self._waiting)

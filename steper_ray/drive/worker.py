@@ -23,7 +23,7 @@ from steper_ray.drive.foreman import LEASE_DEATHS, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash
 from steper_ray.drive.load import LoadMeter, Room
-from steper_ray.drive.meters import Meters
+from steper_ray.drive.meters import LoopMeters
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
@@ -47,16 +47,17 @@ class LoopWorker:
             raise PhaseFailed(start.stop)
         chat = load_chat(job.model, job.how)
         self._model = LoadMeter(self._load(job, start, chat))
-        self._driver = driver_of(job, self._model, chat, retrievers)
+        self._meters = LoopMeters(job.origin)
+        self._meters.engine_started(start.restarts)
+        self._driver = driver_of(job, self._model, chat, retrievers, self._meters)
         self._work = _open(work)
-        self._restarted, self._quarantine = start.restarts > 0, asyncio.Lock()
+        self._start, self._quarantine = start, asyncio.Lock()
         self._room = None
         if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
             self._room = Room(job.most_in_flight, self._model.cache_tokens, job.how.step_limit)
         self._slots = Slots(self._room.size if self._room else job.most_in_flight)
         self._batch = job.model.max_batch
         self._settled = job.in_flight is not None and job.model.backend == "vllm"
-        self._meters = Meters()
 
     def _load(self, job: LoopJob, start: Start, chat: ChatFormat | None) -> LanguageModel:
         """The engine. What has loaded once is tried again: a dead engine's memory may be freed late."""
@@ -78,17 +79,20 @@ class LoopWorker:
 
         Returns:
             `lease`: JSON with `results`, one per question (the row of `TRAJECTORIES` less its provenance, or the
-            failure), and `load`. Not Arrow: nested lists that are empty in a whole block would lose their type.
+            failure), `load`, and `engine` and `restarts` of who worked on it. Not Arrow: nested lists that are empty in
+            a whole block would lose their type.
         """
         lease = int(row["id"])
-        if self._restarted and await self._foreman.suspects.remote(lease):
+        if self._start.restarts and await self._foreman.suspects.remote(lease):
             async with self._quarantine:
                 results = await self._work_on(lease)
         else:
             results = await self._work_on(lease)
         load = self._model.take(self._batch if self._settled else min(self._batch, self._slots.size))
         self._meters.load(load)
-        return {"lease": json.dumps({"results": results, "load": asdict(load)})}
+        self._meters.in_flight(self._slots.taken, self._slots.waiting)
+        who = {"engine": self._start.number, "restarts": self._start.restarts}
+        return {"lease": json.dumps({"results": results, "load": asdict(load), **who})}
 
     async def _work_on(self, lease: int) -> list[dict[str, Any]]:
         work = [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
@@ -103,6 +107,7 @@ class LoopWorker:
     async def _drive(self, question: Question, path: int) -> dict[str, Any]:
         async with self._slots:
             self._model.counting = self._slots.full
+            self._meters.in_flight(self._slots.taken, self._slots.waiting)
             try:
                 trajectory = await self._run(question, path)
             except BackendError as error:
@@ -115,6 +120,8 @@ class LoopWorker:
                 raise
             except Exception as error:
                 return self._failure(question, path, FailureKind.UNEXPECTED, f"{type(error).__name__}: {error}")
+        for step in trajectory.steps:
+            self._meters.step(step)
         self._meters.finished(trajectory)
         return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)})}
 
@@ -143,14 +150,16 @@ class LoopWorker:
         return {"failure": {**failure, "kind": kind.value, "message": message}}
 
 
-def driver_of(job: LoopJob, model: LoadMeter, chat: ChatFormat | None, retrievers: list[RetrieverHandle]) -> Driver:
+def driver_of(
+    job: LoopJob, model: LoadMeter, chat: ChatFormat | None, retrievers: list[RetrieverHandle], meters: LoopMeters
+) -> Driver:
     """Who brings a question to its answer: the loop's driver, that of a baseline, or a service that does it all."""
     if isinstance(model.inner, ServiceModel):
         return model.inner
     parts: dict[str, Any] = {
         "how": job.how,
         "model": model,
-        "retriever": QueryCache(_retriever(job, retrievers)),
+        "retriever": QueryCache(_retriever(job, retrievers), told=meters.searched),
         "chat": chat,
         "demonstrations": job.demonstrations,
         "force_answer": job.force_answer,

@@ -17,6 +17,8 @@ class LoopOptions:
     temperature: float | None = None
     force_answer: bool | None = None
     k: int | None = None
+    request_id: str = field(default="", compare=False)
+    """For the log."""
 
 
 @dataclass(frozen=True, slots=True)

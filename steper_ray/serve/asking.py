@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from ray.serve.exceptions import BackPressureError
@@ -16,7 +17,9 @@ from steper_ray.serve.answered import Answered, LoopOptions
 from steper_ray.serve.deadline import Deadline
 from steper_ray.serve.faults import Fault, FaultType, fault_of
 from steper_ray.serve.handles import GONE, call, items
+from steper_ray.serve.log import request_id, warn
 from steper_ray.serve.wire import Answer, answer_of
+from steper_ray.telemetry.origin import Origin
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +37,8 @@ Outcome = Event | Answer | Fault
 class Asker:
     """The loop's deployment, as the ingress sees it."""
 
-    def __init__(self, loop: Any) -> None:
-        self._loop, self._streaming = loop, loop.options(stream=True)
+    def __init__(self, loop: Any, origin: Origin) -> None:
+        self._loop, self._streaming, self._origin = loop, loop.options(stream=True), origin
 
     async def answer(self, question: Question, options: LoopOptions) -> Answer:
         """Answer one question.
@@ -44,6 +47,7 @@ class Asker:
             Fault: overloaded, unavailable, unanswerable, or nothing done within the deadline.
         """
         started = time.perf_counter()
+        options = replace(options, request_id=request_id.get())
         try:
             answered = await Deadline(options.until + GRACE_S).wait(self._answer(question, options))
         except (BackendError, TimeoutError) as error:
@@ -56,7 +60,7 @@ class Asker:
         Raises:
             Fault: before the first event; later ones are the last outcome.
         """
-        events = self._outcomes(question, options)
+        events = self._outcomes(question, replace(options, request_id=request_id.get()))
         first = await anext(events)
         if isinstance(first, Fault):
             await events.aclose()
@@ -81,6 +85,10 @@ class Asker:
         except BackPressureError:
             raise _overloaded() from None
 
+    def _warn(self, question: Question, options: LoopOptions, error: Exception) -> None:
+        ids = {"request_id": options.request_id, "question_id": question.id}
+        warn(self._origin, "replica_died", **ids, deployment="loop", error=type(error).__name__)
+
     async def _answer(self, question: Question, options: LoopOptions) -> Answered:
         deaths = 0
         while True:
@@ -92,7 +100,7 @@ class Asker:
                 await asyncio.sleep(PAUSE_S)  # never in the middle of an answer; the deadline ends this
             except GONE as error:
                 # The loop keeps nothing between questions: another replica starts this one over.
-                logger.warning("a replica of the loop died: %s", error)
+                self._warn(question, options, error)
                 deaths += 1
                 if deaths == TRIES:
                     raise _dead() from error
@@ -132,7 +140,7 @@ class Asker:
                     raise _overloaded() from None
                 await asyncio.sleep(PAUSE_S)
             except GONE as error:
-                logger.warning("a replica of the loop died: %s", error)
+                self._warn(question, options, error)
                 deaths += 1
                 if deaths == TRIES:
                     raise _dead() from error

@@ -8,7 +8,9 @@ from steper_ray.serve.bodies import BodyLimit
 from steper_ray.serve.guard import Guard
 from steper_ray.serve.headers import SecurityHeaders
 from steper_ray.serve.log import RequestLog
+from steper_ray.serve.meters import RequestMeters
 from steper_ray.serve.page import PATHS
+from steper_ray.telemetry.origin import Origin
 
 FREE = ("/healthz", "/readyz", "/openapi.json", *PATHS)
 """Paths that need no key: probes, and what the page consists of; none of them shows or does anything of a user's."""
@@ -30,5 +32,6 @@ def add_door(api: FastAPI, limits: ServeSection, *, echo: bool) -> None:
             allow_headers=_ASKED,
             expose_headers=_SHOWN,
         )
-    api.add_middleware(RequestLog, echo=echo)
+    origin = Origin("serve", limits.model_name)
+    api.add_middleware(RequestLog, origin=origin, meters=RequestMeters(origin), echo=echo)
     api.add_middleware(SecurityHeaders)

@@ -11,7 +11,7 @@ from steper_ray.serve.fault_responses import fault_response
 from steper_ray.serve.faults import Fault, FaultType
 from steper_ray.serve.keyring import Keyring
 from steper_ray.serve.keys import Key
-from steper_ray.serve.log import note
+from steper_ray.serve.log import note, path_of
 from steper_ray.serve.quota import Quota
 
 POLICY_VIOLATION = 1008
@@ -36,7 +36,7 @@ class Guard:
         """Pass a request on, or answer it."""
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
-        elif scope["type"] != "http" or _path(scope) in self._free:
+        elif scope["type"] != "http" or path_of(scope) in self._free:
             await self._app(scope, receive, send)
         else:
             await self._guarded(scope, receive, send)
@@ -74,12 +74,6 @@ class Guard:
         # The file may have changed since.
         quota.per_minute, quota.concurrent = per_minute, concurrent
         return quota
-
-
-def _path(scope: Scope) -> str:
-    """The path below the prefix that Serve routes to this application."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
 
 
 def _presented(values: list[str]) -> str:

@@ -21,6 +21,7 @@ from steper_ray.serve.page import add_page
 from steper_ray.serve.plan import ServicePlan
 from steper_ray.serve.readiness import Readiness
 from steper_ray.serve.wire import Answer, AnswerRequest
+from steper_ray.telemetry.origin import Origin
 
 ADMISSION = (
     FaultType.INVALID_REQUEST,
@@ -46,7 +47,7 @@ class Ingress:
     """Routes requests to the loop's replicas."""
 
     def __init__(self, plan: ServicePlan, loop: Any) -> None:
-        self._plan, self._asker = plan, Asker(loop)
+        self._plan, self._asker = plan, Asker(loop, Origin("serve", plan.limits.model_name))
         self._readiness = Readiness(self._asker.ready)
 
     def __serve_build_asgi_app__(self) -> FastAPI:

@@ -8,13 +8,16 @@ from typing import Any
 
 from steper_ray.core.types import FailureKind, Question, Step, Trajectory
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.events import Event, Finished, StepFinished
+from steper_ray.drive.events import Event, Finished, StepFinished, StepRestarted
 from steper_ray.drive.job import load_chat
+from steper_ray.drive.meters import LoopMeters
 from steper_ray.errors import BackendError
 from steper_ray.serve.answered import Answered, LoopOptions, Stopwatch
 from steper_ray.serve.deadline import Deadline
 from steper_ray.serve.handles import PAUSE_S, TRIES, HandleModel, HandleRetriever, call, call_again
+from steper_ray.serve.log import log_to_stderr, warn
 from steper_ray.serve.plan import ServicePlan
+from steper_ray.telemetry.origin import Origin
 
 Told = AsyncGenerator[Event | Answered, None]
 """The events of one question; the last one is the answer, in the place of `Finished`."""
@@ -28,6 +31,9 @@ class LoopReplica:
         self._chat = load_chat(plan.student, plan.how)
         self._student, self._retriever = student, retriever
         self._model = HandleModel(student)
+        self._origin, self._in_flight = Origin("serve", plan.limits.model_name), 0
+        self._meters = LoopMeters(self._origin)
+        log_to_stderr()
 
     async def answer(self, question: Question, options: LoopOptions) -> Answered:
         """Drive one question to its end, or to its deadline.
@@ -58,6 +64,36 @@ class LoopReplica:
         )
 
     async def _told(
+        self, question: Question, options: LoopOptions, finished: tuple[Step, ...], *, stream: bool
+    ) -> Told:
+        """The driver's events, with the deadline kept; what happens is counted, and told to the log where it is bad."""
+        ids = {"request_id": options.request_id, "question_id": question.id}
+        self._count(1)
+        try:
+            async with aclosing(self._driven(question, options, finished, stream=stream)) as told:
+                async for event in told:
+                    match event:
+                        case StepFinished(_, step):
+                            self._meters.step(step)
+                        case StepRestarted(step=number):
+                            self._meters.step_restarted()
+                            warn(self._origin, "step_restarted", **ids, step=number)
+                        case Answered():
+                            self._meters.finished(event.trajectory)
+                    yield event
+        except BackendError as error:
+            self._meters.failed(FailureKind(error.kind))
+            # Not its message: an endpoint's may quote the prompt, and the log never holds a word of a question.
+            warn(self._origin, "question_failed", **ids, kind=FailureKind(error.kind).value)
+            raise
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._in_flight += change
+        self._meters.in_flight(self._in_flight)
+
+    async def _driven(
         self, question: Question, options: LoopOptions, finished: tuple[Step, ...], *, stream: bool
     ) -> Told:
         watch, deadline, steps = Stopwatch(), Deadline(options.until), list(finished)

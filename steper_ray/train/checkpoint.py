@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class _Pending:
     small: dict[str, Any]
     written: "Future[Any] | None"
     """None when they are written already."""
+    started: float
+    """On the monotonic clock."""
 
 
 class CheckpointWriter:
@@ -42,9 +45,20 @@ class CheckpointWriter:
     weights are those of the model folder.
     """
 
-    def __init__(self, folder: Path, ranks: Ranks, keep: int, *, background: bool = False) -> None:
-        """Keep so many newest checkpoints in a train folder; `background` writes while the training goes on."""
-        self._folder, self._ranks, self._keep = folder, ranks, keep
+    def __init__(
+        self,
+        folder: Path,
+        ranks: Ranks,
+        keep: int,
+        *,
+        background: bool = False,
+        saved: Callable[[int, float], None] = lambda _update, _seconds: None,
+    ) -> None:
+        """Keep so many newest checkpoints in a train folder; `background` writes while the training goes on.
+
+        `saved` hears on the first rank of each one that is complete: its update, and the seconds it took.
+        """
+        self._folder, self._ranks, self._keep, self._saved = folder, ranks, keep, saved
         # Its own group: its collectives run in another thread than those of the training.
         self._group = dist.new_group(backend="gloo") if background else None
         self._pending: _Pending | None = None
@@ -58,6 +72,7 @@ class CheckpointWriter:
             PhaseFailed: on every rank, when a rank cannot write. In the background: the save before this one.
         """
         self.finish()
+        started = time.monotonic()
         place = checkpoint_folder(self._folder, state.update)
         _together(self._ranks, place, lambda: _clear(place))
         small = {"update": state.update, **state.sigmas.state_dict(), "selection": state.selection.state_dict()}
@@ -71,7 +86,7 @@ class CheckpointWriter:
                 state_dict_saver.save(content, checkpoint_id=place)
         except CheckpointException as error:  # the same on every rank
             raise _unwritable(place, _first_failure(error)) from None
-        self._pending = _Pending(place, state.update, state.selection.update, small, written)
+        self._pending = _Pending(place, state.update, state.selection.update, small, written, started)
         if not self._group:
             self.finish()
 
@@ -101,6 +116,7 @@ class CheckpointWriter:
         for place in (self._folder / pending.place.parent.name).glob("update-*"):
             if place not in newest and place != best:
                 shutil.rmtree(place, ignore_errors=True)
+        self._saved(pending.update, time.monotonic() - pending.started)
 
 
 def load_checkpoint(source: Path, state: TrainState) -> None:

@@ -1,7 +1,7 @@
 """`metrics.jsonl`: one line per update and per held-out evaluation, written by the first rank, read by the driver."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,18 @@ METRICS_FILE = "metrics.jsonl"
 class Journal:
     """Appends lines; each is whole before the next begins."""
 
-    def __init__(self, folder: Path, *, writes: bool = True, trackers: "Trackers | None" = None) -> None:
-        """Write into a folder and pass on to trackers, or do nothing on ranks that do not write."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        writes: bool = True,
+        trackers: "Trackers | None" = None,
+        told: Callable[[Mapping[str, Any]], None] = lambda _line: None,
+    ) -> None:
+        """Write into a folder and pass on to trackers and `told`, or do nothing on ranks that do not write."""
         self._path = folder / METRICS_FILE
         self._writes = writes
-        self._trackers = trackers
+        self._trackers, self._told = trackers, told
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Append one line.
@@ -34,6 +41,7 @@ class Journal:
             file.write(json.dumps(line) + "\n")
         if self._trackers:
             self._trackers.write(line)
+        self._told(line)
 
     def rewind(self, update: int) -> None:
         """Forget lines after an update: they are about to be written again."""

@@ -20,12 +20,15 @@ from steper_ray.train.sigma import StageSigmas, default_rate
 from steper_ray.train.state import TrainState, start_state
 from steper_ray.train.store import open_units
 from steper_ray.train.trackers import open_trackers
+from steper_ray.train.watch import Unwatched, Watch
+
+_UNWATCHED = Unwatched()
 
 
-def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> None:
+def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False, watch: Watch = _UNWATCHED) -> None:
     """Train from the last whole checkpoint, or from the start, to the end of the plan or early stopping; then export.
 
-    Needs a process group that holds all ranks; every rank runs this.
+    Needs a process group that holds all ranks; every rank runs this. The first rank's `watch` hears how it goes.
     """
     preset = PRESETS[job.section.preset]
     with open_units(job.units) as store:
@@ -34,11 +37,14 @@ def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> No
         if checkpoint := ranks.agree(latest_checkpoint(job.folder)):
             load_checkpoint(checkpoint, state)
         section = job.section
-        writer = CheckpointWriter(job.folder, ranks, section.keep_checkpoints, background=section.async_checkpoints)
+        writer = CheckpointWriter(
+            job.folder, ranks, section.keep_checkpoints, background=section.async_checkpoints, saved=watch.saved
+        )
         meter = start_meter(job.model, job.adapter, getattr(torch, section.compute_dtype), ranks)
         with open_trackers(job.folder, section.trackers, state.update, writes=ranks.first) as trackers:
-            journal = Journal(job.folder, writes=ranks.first, trackers=trackers)
+            journal = Journal(job.folder, writes=ranks.first, trackers=trackers, told=watch.line)
             journal.rewind(state.update or -1)  # before the first update nothing is kept
+            watch.began(state.update, plan.size, ranks.size)
             train_updates(state, plan, store, section, preset.reduction, journal, writer.save, meter, leaving)
             writer.finish()
     if section.export == "best":
@@ -48,6 +54,7 @@ def run_job(job: TrainJob, ranks: Ranks, leaving: Leaving = lambda: False) -> No
         export_weights(
             job.folder, job.model, trained, job.adapter, _card(job, state), samples=job.samples, update=state.update
         )
+        watch.exported(state.update)
     ranks.wait()
 
 

@@ -20,11 +20,14 @@ def train_worker(settings: dict[str, Any]) -> str:
 
     from steper_ray.student.ranks import current_ranks
     from steper_ray.train.rank import run_job
+    from steper_ray.train.telling import Telling
+    from steper_ray.train.watch import Unwatched
 
     job: TrainJob = settings["job"]
     torch.set_num_threads(job.section.cpus_per_worker)
+    ranks = current_ranks(ray.train.torch.get_device())
     try:
-        run_job(job, current_ranks(ray.train.torch.get_device()), leaving_once())
+        run_job(job, ranks, leaving_once(), Telling(job.folder) if ranks.first else Unwatched())
     except SteperError as error:
         return str(error)
     return ""

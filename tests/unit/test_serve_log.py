@@ -1,11 +1,16 @@
 """The id of a request and its line in the log."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
-from steper_ray.serve.log import is_valid_id, requests
+from steper_ray.core.types import FailureKind
+from steper_ray.errors import BackendError
+from steper_ray.serve.log import RequestLog, is_valid_id, requests
+from steper_ray.serve.meters import CLIENT_GONE, ROUTES, route_of
+from steper_ray.telemetry.origin import Origin
 from tests.unit.local_service import Service, plan_of, quick_restarts  # noqa: F401
 
 ASKED = {"id": "q", "question": "A secret question?"}
@@ -16,6 +21,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Reads the lines written so far."""
     written: list[str] = []
     monkeypatch.setattr(requests, "info", written.append)
+    monkeypatch.setattr(requests, "warning", written.append)
     return lambda: [json.loads(line) for line in written]
 
 
@@ -24,7 +30,12 @@ async def test_an_answer_leaves_one_line_without_a_word_of_the_question(lines: A
     assert response.headers["X-Request-ID"] == "abc/1"
     [line] = [line for line in lines() if line["request_id"] == "abc/1"]
     assert line.pop("seconds") > 0
+    assert line.pop("time").endswith("Z")
     assert line == {
+        "level": "info",
+        "run": "steper",
+        "phase": "serve",
+        "event": "request",
         "request_id": "abc/1",
         "method": "POST",
         "path": "/v1/answer",
@@ -41,8 +52,10 @@ async def test_a_stream_and_an_error_leave_theirs(lines: Any) -> None:
     service = Service(plan_of(), student={"stream": 1})
     await service.post("/v1/answer/stream", ASKED)
     await service.post("/v1/answer", {"question": ""})
-    streamed, refused = lines()[-2:]
+    restarted, streamed, refused = lines()[-3:]
     assert (streamed["steps"], streamed["restarts"], streamed["status"]) == (3, 1, 200)
+    assert (restarted["event"], restarted["level"], restarted["step"]) == ("step_restarted", "warning", 1)
+    assert (restarted["request_id"], restarted["question_id"]) == (streamed["request_id"], "q")
     assert (refused["status"], refused["error"]) == (422, "invalid_request")
     assert "secret" not in json.dumps(lines())
 
@@ -54,6 +67,70 @@ async def test_an_id_is_made_up_where_none_is_given_and_health_checks_leave_no_l
     assert ids[0] != ids[1]
     assert all(len(id) == 32 for id in ids)
     assert len(lines()) == before
+
+
+async def test_a_death_of_the_loop_names_request_and_question(lines: Any) -> None:
+    await Service(plan_of(), loop={"answer": 1}).post("/v1/answer", ASKED, headers={"X-Request-ID": "abc/2"})
+    died, answered = [line for line in lines() if line["request_id"] == "abc/2"]
+    assert (died["event"], died["deployment"], died["question_id"]) == ("replica_died", "loop", "q")
+    assert (answered["event"], answered["status"]) == ("request", 200)
+
+
+async def test_a_question_that_fails_leaves_its_kind_and_no_message(lines: Any) -> None:
+    class Broken:
+        def search(self, query: str, k: int) -> Any:
+            raise BackendError(FailureKind.REFUSED, f"nobody may ask {query!r}")
+
+    response = await Service(plan_of(), Broken()).post("/v1/answer", ASKED)
+    assert response.status_code == 422
+    failed, answered = lines()[-2:]
+    assert (failed["event"], failed["question_id"], failed["kind"]) == ("question_failed", "q", "refused")
+    assert failed["request_id"] == answered["request_id"]
+    assert "secret" not in json.dumps([failed, answered])
+
+
+async def test_a_client_that_leaves_before_the_end_is_marked(lines: Any) -> None:
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/v1/answer/stream", "headers": []}
+    seen: list[tuple[str, int, str | None]] = []
+
+    class Meters:
+        def begun(self) -> None: ...
+
+        def ended(self, path: str, status: int, seconds: float, fault: str | None) -> None:
+            seen.append((path, status, fault))
+
+    async def half(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"data: 1", "more_body": True})
+        raise asyncio.CancelledError
+
+    async def nothing(*message: Any) -> Any: ...
+
+    log = RequestLog(half, origin=Origin("serve", "steper"), meters=Meters())  # type: ignore[arg-type]
+    with pytest.raises(asyncio.CancelledError):
+        await log(scope, nothing, nothing)
+    assert seen == [("/v1/answer/stream", CLIENT_GONE, None)]
+    [line] = lines()
+    assert (line["status"], line["gone"]) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "route"),
+    [
+        ("/v1/answer", "/v1/answer"),
+        ("/v1/answer/", "other"),
+        ("/", "page"),
+        ("/openapi.json", "page"),
+        ("/made/up", "other"),
+    ],
+)
+def test_made_up_paths_make_up_no_labels(path: str, route: str) -> None:
+    assert route_of(path) == route
+
+
+def test_every_route_of_the_api_has_a_label() -> None:
+    routes = {getattr(route, "path", "") for route in Service(plan_of()).api.routes}
+    assert {path for path in routes if path.startswith("/v1/")} == set(ROUTES)
 
 
 @pytest.mark.parametrize(
