@@ -119,7 +119,7 @@ class Hosts:
 
     def lose(self, name: str) -> None:
         """Cut the power: nobody is told, and everything on it is gone."""
-        self.cut(name)
+        self._switch.run("ip", "link", "delete", name)
         self.up.pop(name).end()
 
     def processes(self, name: str, title: str) -> list[psutil.Process]:
