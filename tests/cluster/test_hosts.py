@@ -15,13 +15,14 @@ from steper_ray.data.schemas import TRAJECTORIES, read_rows
 from steper_ray.index.run import build
 from steper_ray.train.checkpoint_folders import all_checkpoints
 from steper_ray.train.journal import read_journal
-from tests.cluster.hosts import HEAD, ONE, TWO, Hosts, Program
+from tests.cluster.hosts import CLUSTER, HEAD, ONE, TWO, Hosts, Program
 from tests.train.tiny import settings_of, write_inputs
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
 
 QUESTIONS = 1000
+ASKED = 40
 ASK_PROGRAM = Path(__file__).with_name("ask_program.py")
 ENGINE, RETRIEVER = "ray::MapWorker", "ray::RetrieverActor"
 Tell = Callable[[str, float], None]
@@ -62,7 +63,7 @@ def tell(record_property: Callable[[str, object], None]) -> Tell:
     def told(what: str, since: float) -> None:
         seconds = round(time.time() - since, 1)
         record_property(what, seconds)
-        print(f"\n{what}: {seconds} s", flush=True)
+        print(f"\n{seconds:5} s  {what}", flush=True)
 
     return told
 
@@ -161,10 +162,10 @@ def test_a_generation_outlives_a_cut_link_a_dead_raylet_the_retrievers_host_and_
 def test_a_training_whose_host_is_gone_continues_from_its_checkpoint_when_the_host_is_back(
     hosts: Hosts, tmp_path: Path, tell: Tell
 ) -> None:
-    settings = settings_of(write_inputs(tmp_path), tmp_path, "train.cpus_per_worker=2", "train.epochs=10")
+    settings = settings_of(write_inputs(tmp_path), tmp_path, "train.cpus_per_worker=2", "train.epochs=4")
     hosts.await_nodes(HEAD, ONE, TWO)
     job = hosts.steper("train", *settings, log="train.log")
-    wait_until(lambda: updates(tmp_path)[-1:] > [10], every_s=0.1)
+    wait_until(lambda: updates(tmp_path)[-1:] > [6], every_s=0.1)
     assert sorted(at_work(hosts, "ray::RayTrainWorker").values()) == [ONE, TWO]
 
     began = time.time()
@@ -180,7 +181,7 @@ def test_a_training_whose_host_is_gone_continues_from_its_checkpoint_when_the_ho
     wait_until(lambda: updates(tmp_path)[-1] > last, every_s=0.1)
     tell("a host that is switched on: the training is further than it was at the loss", began)
     assert job.process.wait() == 0, job.printed()
-    assert updates(tmp_path) == list(range(1, 91))
+    assert updates(tmp_path) == list(range(1, 37))
     assert reached > 0
 
 
@@ -188,37 +189,33 @@ def updates(folder: Path) -> list[int]:
     return [line["update"] for line in read_journal(folder / "train") if "total" in line]
 
 
-def test_a_service_whose_hosts_are_lost_one_after_the_other_answers_again(
+def test_a_service_whose_ingress_is_lost_with_its_host_answers_all_that_comes_afterwards(
     hosts: Hosts, world: Path, tmp_path: Path, tell: Tell
 ) -> None:
     hosts.await_nodes(HEAD, ONE, TWO)
-    settings = [f"run.folder={tmp_path}", f"index.folder={world / 'index'}", "student.backend=scripted"]
-    service = hosts.steper("serve", *settings, log="serve.log")
+    settings = [f"run.folder={tmp_path}", f"index.folder={world / 'index'}"]
+    student = ["student.backend=scripted", "student.scripted_latency_s=0.3"]
+    service = hosts.steper("serve", *settings, *student, log="serve.log")
     wait_until(lambda: "answers" in service.printed(), every_s=0.2)
     (door,) = at_work(hosts, "ray::ServeReplica:steper:ingress").values()
-    asker = hosts.python(str(ASK_PROGRAM), "http://127.0.0.1:8000", log="ask.log")
-    wait_until(lambda: len(answers(asker, 0)) > 5, every_s=0.2)
+    asker = hosts.python(str(ASK_PROGRAM), "http://127.0.0.1:8000", str(ASKED), log="ask.log")
+    wait_until(lambda: answers(asker), every_s=0.2)
 
     began = time.time()
     hosts.lose(door)
-    wait_until(lambda: len(answers(asker, began)) >= 5, every_s=0.2)
-    tell("the ingress's host is gone: five questions that came afterwards are answered", began)
-    time.sleep(3)
-    print(f"questions meanwhile: {[one for one in asked(asker) if one['status'] != 200 or one['took'] > 2]}")
+    wait_until(lambda: len(answers(asker)) == ASKED, every_s=0.2)
     hosts.boot(door)
-    asker.kill()
+    later = [one for one in answers(asker) if one["asked"] > began]
+    tell("the ingress's host is gone: the longest wait for an answer", time.time() - max(one["took"] for one in later))
+    print(f"what was under way: {[one for one in answers(asker) if one['asked'] < began < one['asked'] + one['took']]}")
+    assert len(later) > ASKED / 2
+    assert {one["status"] for one in later} == {200}, later
     service.terminate()
     assert service.process.wait() == 0, service.printed()
 
 
-def asked(asker: Program) -> list[dict[str, Any]]:
-    """What came back so far."""
+def answers(asker: Program) -> list[dict[str, Any]]:
     return [json.loads(line) for line in asker.printed().split("\n")[:-1]]
-
-
-def answers(asker: Program, since: float) -> list[dict[str, Any]]:
-    """To questions that were asked since then."""
-    return [one for one in asked(asker) if one["asked"] > since and one["status"] == 200]
 
 
 def test_without_a_head_a_job_ends_and_says_so_and_a_new_head_takes_it_up(
@@ -229,9 +226,11 @@ def test_without_a_head_a_job_ends_and_says_so_and_a_new_head_takes_it_up(
     wait_until(lambda: finished(tmp_path) > 0, every_s=0.2)
     began = time.time()
     hosts.kill_head()
-    code = job.process.wait()
+    assert job.process.wait() == 1
     tell("the head is gone: the job has ended", began)
-    print(code, job.printed())
+    said = job.printed().splitlines()
+    assert any("does not answer; it is waited for" in line for line in said)
+    assert said[-1].startswith(f"PhaseFailed: the head of the cluster at {CLUSTER} has not answered for 18 s")
     kept = finished(tmp_path)
     began = time.time()
     hosts.start_ray(HEAD)
