@@ -167,6 +167,8 @@ def test_a_training_whose_host_is_gone_continues_from_its_checkpoint_when_the_ho
     job = hosts.steper("train", *settings, log="train.log")
     wait_until(lambda: updates(tmp_path)[-1:] > [6], every_s=0.1)
     assert sorted(at_work(hosts, "ray::RayTrainWorker").values()) == [ONE, TWO]
+    (controller,) = hosts.processes(HEAD, "ray::TrainController")
+    assert controller.environ()["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] == "1800", "how long a host is waited for"
 
     began = time.time()
     hosts.lose(TWO)
@@ -232,6 +234,8 @@ def test_without_a_head_a_job_ends_and_says_so_and_a_new_head_takes_it_up(
     assert any("does not answer; it is waited for" in line for line in said)
     assert said[-1].startswith(f"PhaseFailed: the head of the cluster at {CLUSTER} has not answered for 18 s")
     kept = finished(tmp_path)
+    # A head that comes while they still wait for the old one is noticed after half a minute more.
+    wait_until(lambda: not [*hosts.processes(ONE, "raylet"), *hosts.processes(TWO, "raylet")], every_s=0.2)
     began = time.time()
     hosts.start_ray(HEAD)
     hosts.await_nodes(HEAD, ONE, TWO)
