@@ -8,10 +8,10 @@ PATIENCE_S = 300.0
 Value = TypeVar("Value")
 
 
-def wait_until(seen: Callable[[], Value]) -> Value:
+def wait_until(seen: Callable[[], Value], every_s: float = 0.02) -> Value:
     """The first value that counts as true."""
     patience = time.monotonic() + PATIENCE_S
     while not (value := seen()):
         assert time.monotonic() < patience, "waited in vain"
-        time.sleep(0.02)
+        time.sleep(every_s)
     return value

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from steper_ray.drive.head_watch import watch_head
 from steper_ray.errors import EnvironmentFault
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RaySection
@@ -53,8 +54,23 @@ def _connect(section: RaySection) -> None:
             raise EnvironmentFault(
                 f"no Ray cluster at {address}: {error}", "Start one with `ray start --head`, or leave ray.address empty"
             ) from None
+        _watch_head()
         return
     _start_here(section, options)
+
+
+def _watch_head() -> None:
+    """A Ray that was started here leaves with this process; only one of others is watched."""
+    import ray
+
+    def head_now() -> str | None:
+        try:
+            return str(ray.get_runtime_context().gcs_address)
+        except ray.exceptions.RaySystemError:  # disconnected
+            return None
+
+    if head := head_now():
+        watch_head(head, lambda: head_now() == head)
 
 
 def _start_here(section: RaySection, options: dict[str, Any]) -> None:

@@ -186,8 +186,10 @@ def run_workers(job: "TrainJob", plan: "Plan") -> None:
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
     )
+    terms = [STAGE_TERMS[stage] for stage in PRESETS[section.preset].stages]
+    place_s = ELASTIC_PLACE_S if section.workers_min else PLACE_S
     try:
-        with TrainProgress(job.folder, plan.size, [STAGE_TERMS[stage] for stage in PRESETS[section.preset].stages]):
+        with _place_timeout(place_s), TrainProgress(job.folder, plan.size, terms):
             outcome: Any = trainer.fit()
     except TrainingFailedError as error:
         raise PhaseFailed(

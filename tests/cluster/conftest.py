@@ -1,13 +1,10 @@
 """A Ray head of its own, in token mode as what we ship, and jobs submitted to it as a user submits them."""
 
 import json
-import os
 import re
-import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,8 +14,9 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-RAY = str(Path(sys.executable).with_name("ray"))
+from tests.cluster.namespaces import why_not
+from tests.cluster.shipped import RAY, ROOT, shipped_env
+
 PATIENCE_S = 180
 
 
@@ -73,21 +71,20 @@ class Head:
         return subprocess.run(command, capture_output=True, text=True, env=self.env, timeout=PATIENCE_S)
 
 
+@pytest.fixture(scope="session")
+def namespaces() -> None:
+    """Skips where namespaces cannot be made."""
+    if reason := why_not():
+        pytest.skip(reason)
+
+
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     """A head with eight logical CPUs and no GPU; whoever calls it without the token is refused."""
     home = tmp_path_factory.mktemp("h")
-    token = home / "token"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
     gcs, dashboard, agent, client = _free_ports(4)
     env = {
-        **os.environ,
-        **_shipped(),
-        "HOME": str(home),
-        # Jobs are started as `python`; the cluster files set it alike.
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "RAY_AUTH_TOKEN_PATH": str(token),
+        **shipped_env(home),
         # Sockets lie below it: a short path.
         "RAY_TMPDIR": tempfile.mkdtemp(prefix="steper-"),
         "PYTHONPATH": "",
@@ -95,7 +92,6 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    env.pop("RAY_ADDRESS", None)
     command = [RAY, "start", "--head", "--block", "--num-cpus=8", "--num-gpus=0", "--dashboard-host=127.0.0.1"]
     ports = {"port": gcs, "dashboard-port": dashboard, "dashboard-agent-listen-port": agent}
     ports["ray-client-server-port"] = client
@@ -112,12 +108,6 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         process.wait()
         log.close()
         shutil.rmtree(env["RAY_TMPDIR"], ignore_errors=True)
-
-
-def _shipped() -> dict[str, str]:
-    """The environment that our cluster files give to Ray."""
-    lines = (ROOT / "cluster" / "ray.env").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def _free_ports(count: int) -> list[int]:

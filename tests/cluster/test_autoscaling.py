@@ -1,31 +1,20 @@
 """Ray's autoscaler for real, on one machine: groups appear when work asks for them, and leave when it is done."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.cluster.namespaces import UNSHARE
+
 pytestmark = [pytest.mark.cluster, pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
 
-UNSHARE = ["unshare", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"]
 QUESTIONS = 160
 
 
-@pytest.fixture
-def namespaces() -> list[str]:
-    """The command in front of another that gives it processes and a network of its own."""
-    if not shutil.which("unshare") or not shutil.which("ip"):
-        pytest.skip("unshare (util-linux) or ip (iproute2) is not installed")
-    tried = subprocess.run([*UNSHARE, "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
-    if tried.returncode:
-        pytest.skip(f"namespaces are not permitted here: {tried.stderr.strip()}")
-    return UNSHARE
-
-
-def test_a_generation_makes_both_groups_appear_and_leave(namespaces: list[str], halsey: Path, tmp_path: Path) -> None:
+def test_a_generation_makes_both_groups_appear_and_leave(namespaces: None, halsey: Path, tmp_path: Path) -> None:
     asked = [
         {"id": f"q{n}", "question": f"Who is {n}?", "golden_answers": [f"answer to q{n}"]} for n in range(QUESTIONS)
     ]
@@ -33,7 +22,7 @@ def test_a_generation_makes_both_groups_appear_and_leave(namespaces: list[str], 
     program = Path(__file__).with_name("autoscaling_program.py")
     files = [tmp_path / "questions.jsonl", halsey / "index"]
     done = subprocess.run(
-        [*namespaces, sys.executable, program, tmp_path, *files], capture_output=True, text=True, timeout=240
+        [*UNSHARE, sys.executable, program, tmp_path, *files], capture_output=True, text=True, timeout=240
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     assert lines, done.stdout[-3000:] + done.stderr[-3000:]
