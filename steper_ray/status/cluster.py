@@ -34,7 +34,7 @@ def look(address: str) -> ClusterView:
     Raises:
         EnvironmentFault: it does not answer.
     """
-    from ray._private.state import GcsClientOptions, GlobalState
+    from ray._private.state import GcsClientOptions, GlobalState  # type: ignore[attr-defined]
     from ray.autoscaler.v2.sdk import get_cluster_status
 
     state = GlobalState()
