@@ -1,12 +1,12 @@
 """A generation and a training whose processes are killed at random, against the same ones that nobody disturbs.
 
-    python benchmarks/chaos.py [--minutes 20] [--kill-every 30] [--seed 0] [--quick]
+    python benchmarks/chaos.py [--minutes 20] [--kill-every 20] [--seed 0] [--quick] [--only PART …]
 
 On a Ray cluster of a head and three further nodes on this machine: a generation whose teacher replays recorded
 rationales, one second each (victims: teacher actors, retrievers with their JVM, raylets, the driver); one by a vLLM
 engine in a process of its own (engine, teacher, driver); a training of two workers (worker, raylet, driver). A killed
 driver is followed by the same command, a lost node by another one after five seconds. The killer's seed decides when it
-strikes and which kind; it waits until the run has gone on since the last kill.
+strikes and which kind; its time runs from the moment when the run goes on after the last kill.
 
 What must hold: each key once; the contents of the calm run where the teacher replays; counts that add up; updates in
 order, each once, with the calm run's losses. `--minutes` is about the length of the disturbed run on two cores; the
@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.harness import Ratio, Result, publish
-from benchmarks.killing.plan import STEPS, ChaosPlan, sized
+from benchmarks.killing.plan import PARTS, STEPS, ChaosPlan, sized
 from benchmarks.processes import run_child
 
 Found = dict[str, Any]
@@ -33,14 +33,17 @@ TOLERANCE = 1e-3
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20.0, help="of the disturbed run, on two cores")
-    parser.add_argument("--kill-every", type=float, default=30.0, help="mean time between two kills, seconds")
+    parser.add_argument("--kill-every", type=float, default=20.0, help="mean time to the next kill, seconds")
     parser.add_argument("--seed", type=int, default=0, help="of the killer")
     parser.add_argument("--quick", action="store_true", help="three minutes in all, without vLLM; writes no result")
+    parser.add_argument("--only", action="append", choices=PARTS, help="these parts alone; writes no result")
     options = parser.parse_args()
     minutes = 1.0 if options.quick else options.minutes
     plan = sized(minutes, options.kill_every, options.seed)
     if options.quick:
-        plan = replace(plan, engine_questions=0, kill_every_s=10.0)
+        plan = replace(plan, kill_every_s=10.0, parts=("generate", "train"))
+    if options.only:
+        plan = replace(plan, parts=tuple(options.only))
     with tempfile.TemporaryDirectory(prefix="steper-benchmark-") as folder:
         world = Path(folder)
         _make(world, plan)
@@ -48,7 +51,7 @@ def main() -> None:
         calm, _ = run_child("benchmarks.killing", [plan.to_json(), folder], timeout_s)
         Console().print("calm", _seconds(calm), highlight=False)
         disturbed, _ = run_child("benchmarks.killing", [replace(plan, disturbed=True).to_json(), folder], timeout_s)
-    publish(_result(plan, calm, disturbed), write=not options.quick)
+    publish(_result(plan, calm, disturbed), write=not (options.quick or options.only))
 
 
 def _make(world: Path, plan: ChaosPlan) -> None:
@@ -70,16 +73,23 @@ def _result(plan: ChaosPlan, calm: Found, disturbed: Found) -> Result:
         *(Ratio(f"kills_{kind}", count, "of these") for kind, count in sorted(disturbed["by_kind"].items())),
         Ratio("slowdown", _total(disturbed) / _total(calm), "seconds disturbed / calm, all parts"),
         *(Ratio(f"slowdown_{name}", parts[name]["seconds"] / undisturbed[name]["seconds"], "of it") for name in parts),
-        Ratio("redone_share", redone / needed, "calls of the teacher made again / calls needed"),
-        Ratio("updates_redone_share", parts["train"]["redone"] / plan.updates, "updates made again / updates"),
-        Ratio("keys_lost", sum(_lost(parts[name]) for name in loops), "keys asked, not finished", at_most=0),
-        Ratio("keys_twice", sum(_twice(parts[name]) for name in loops), "rows beyond one per key", at_most=0),
-        Ratio(
-            "contents_changed", _changed(undisturbed, parts), "replayed trajectories unlike the calm run's", at_most=0
-        ),
-        Ratio("updates_out_of_order", _disorder(parts["train"], plan.updates), "journal against 1 … n", at_most=0),
-        Ratio("loss_difference", _loss(undisturbed, parts), "largest relative one of an update", at_most=TOLERANCE),
     ]
+    if loops:
+        ratios += [
+            Ratio("redone_share", redone / needed, "calls of the teacher made again / calls needed"),
+            Ratio("keys_lost", sum(_lost(parts[name]) for name in loops), "keys asked, not finished", at_most=0),
+            Ratio("keys_twice", sum(_twice(parts[name]) for name in loops), "rows beyond one per key", at_most=0),
+        ]
+    if "generate" in parts:
+        changed = _changed(undisturbed["generate"], parts["generate"])
+        ratios.append(Ratio("contents_changed", changed, "replayed trajectories unlike the calm run's", at_most=0))
+    if "train" in parts:
+        train, before = parts["train"], undisturbed["train"]
+        ratios += [
+            Ratio("updates_redone_share", train["redone"] / plan.updates, "updates made again / updates"),
+            Ratio("updates_out_of_order", _disorder(train, plan.updates), "journal against 1 … n", at_most=0),
+            Ratio("loss_difference", _loss(before, train), "largest relative one of an update", at_most=TOLERANCE),
+        ]
     return Result(
         name="chaos",
         ratios=ratios,
@@ -139,7 +149,7 @@ def _twice(part: Found) -> int:
 
 
 def _changed(calm: Found, disturbed: Found) -> int:
-    before, after = calm["generate"]["contents"], disturbed["generate"]["contents"]
+    before, after = calm["contents"], disturbed["contents"]
     return sum(before.get(key) != after.get(key) for key in before.keys() | after.keys())
 
 
@@ -151,7 +161,7 @@ def _disorder(train: Found, updates: int) -> int:
 
 
 def _loss(calm: Found, disturbed: Found) -> float:
-    before, after = ([line for line in part["train"]["lines"] if "total" in line] for part in (calm, disturbed))
+    before, after = ([line for line in part["lines"] if "total" in line] for part in (calm, disturbed))
     pairs = [
         (one[name], other[name])
         for one, other in zip(before, after, strict=True)

@@ -16,7 +16,7 @@ NAMES = {
     "worker": ("ray::RayTrainWorker", "ray::_RayTrainWorker"),
 }
 """Beginnings of command lines by kind; a `driver` is the command itself, a `raylet` that of an added node."""
-_LEAST_S = 8.0
+_LEAST_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +30,29 @@ class Kill:
 
 
 class Killer:
-    """Kills one process at a time: at random moments, but not before the run has gone on since the last kill."""
+    """Kills one process at a time, after a random time that begins when the run goes on after the last kill."""
 
     def __init__(self, seed: int, every_s: float, nodes: Nodes) -> None:
         self._random, self._every_s, self._nodes = random.Random(seed), every_s, nodes
-        self._due = self._phase_began = 0.0
+        self._phase_began = 0.0
+        self._due: float | None = None
+        """When the next kill is due; None until the run goes on."""
         self._seen: int | None = None
         self.kills: list[Kill] = []
 
     def begin(self) -> None:
         """A phase begins."""
-        self._phase_began, self._seen = time.monotonic(), None
-        self._plan()
+        self._phase_began, self._seen, self._due = time.monotonic(), None, None
 
     def look(self, phase: str, kinds: tuple[str, ...], driver: int, progress: Callable[[], int]) -> None:
         """Kill if it is time to, a process of one of these kinds."""
         self._nodes.mend()
         now, done = time.monotonic(), progress()
-        if self._seen is None:
+        if self._seen is None or done < self._seen:  # updates went back to a checkpoint
             self._seen = done
-        if now < self._due or done <= self._seen:
+        if self._due is None and done > self._seen:
+            self._due = now + max(_LEAST_S, self._random.expovariate(1 / self._every_s))
+        if self._due is None or now < self._due:
             return
         found = {kind: victims for kind in kinds if (victims := self._victims(kind, driver))}
         if not found:
@@ -64,11 +67,7 @@ class Killer:
             self._nodes.lose(victim)
         self.kills.append(Kill(phase, kind, round(now - self._phase_began, 1)))
         print(f"{phase}: killed {kind} after {now - self._phase_began:.0f} s", flush=True)
-        self._seen = done
-        self._plan()
-
-    def _plan(self) -> None:
-        self._due = time.monotonic() + max(_LEAST_S, self._random.expovariate(1 / self._every_s))
+        self._seen, self._due = progress(), None
 
     def _victims(self, kind: str, driver: int) -> list[psutil.Process]:
         if kind == "raylet":

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+PARTS = ("generate", "engine", "train")
 STEPS = 3
 """Of every recorded trajectory."""
 
@@ -15,7 +16,7 @@ class ChaosPlan:
     questions: int
     """Of the replayed generation."""
     engine_questions: int
-    """Of the generation by vLLM; 0 leaves it out."""
+    """Of the generation by vLLM."""
     updates: int
     kill_every_s: float
     """Mean time between two kills, seconds."""
@@ -23,6 +24,8 @@ class ChaosPlan:
     disturbed: bool = False
     latency_s: float = 1.0
     """Of one replayed completion."""
+    parts: tuple[str, ...] = PARTS
+    """What is run; training needs the samples of `generate`."""
 
     def to_json(self) -> str:
         """For the command line."""
@@ -31,7 +34,8 @@ class ChaosPlan:
     @classmethod
     def from_json(cls, text: str) -> "ChaosPlan":
         """The plan of a command line."""
-        return cls(**json.loads(text))
+        values = json.loads(text)
+        return cls(**{**values, "parts": tuple(values["parts"])})
 
 
 def sized(minutes: float, kill_every_s: float, seed: int) -> ChaosPlan:
@@ -39,7 +43,7 @@ def sized(minutes: float, kill_every_s: float, seed: int) -> ChaosPlan:
     return ChaosPlan(
         questions=max(100, round(100 * minutes)),
         engine_questions=max(8, round(4 * minutes)),
-        updates=max(60, round(150 * minutes)),
+        updates=max(150, round(200 * minutes)),
         kill_every_s=kill_every_s,
         seed=seed,
     )
