@@ -242,25 +242,3 @@ def test_an_engine_process_that_dies_and_one_that_hangs_are_replaced_and_all_que
     # Those in flight at a death may be handed over as failures of a kind that the same command tries again.
     assert set(counts["failed"]) <= {"engine"}
     assert len(contents(folder)) == counts["finished"] >= 24 - 2 * 8
-
-
-@pytest.mark.cluster
-def test_a_lost_node_takes_its_engine_along_and_the_others_finish(
-    folder: Path, calm: dict[str, tuple[Any, ...]]
-) -> None:
-    from ray.cluster_utils import Cluster
-
-    # Nothing runs on the head, so engines and retriever are on nodes that can be lost; one has room for all of them.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 2**27})
-    try:
-        doomed, _ = (cluster.add_node(num_cpus=3, object_store_memory=2**27) for _ in range(2))
-        with generation(folder, "none", f"ray.address={cluster.address}", "generate.actors=2") as process:
-            wait_until(lambda: calls(folder) > QUESTIONS)
-            cluster.remove_node(doomed, allow_graceful=False)
-            counts = result(process)
-    finally:
-        cluster.shutdown()
-    failures = folder / "generate" / "failures"
-    assert [(row["kind"], row["message"]) for row in read_rows(failures, FAILURES)] == []
-    assert counts["finished"] == QUESTIONS
-    assert contents(folder) == calm
