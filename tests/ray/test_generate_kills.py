@@ -13,6 +13,7 @@ import pytest
 from steper_ray.config import load_config
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, read_rows
 from steper_ray.index.run import build
+from steper_ray.telemetry.log import read_log
 from tests.process_tree import family, running
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -184,6 +185,9 @@ def test_an_engine_that_does_not_start_at_the_first_try_after_its_death_gets_ano
         counts = result(process)
     assert (folder / "refused").exists()
     assert counts["finished"] == QUESTIONS
+    log = read_log(folder / "generate")
+    assert [line["restarts"] for line in log if line["event"] == "engine_restarted"] == [2]
+    assert (log[-1]["event"], log[-1]["finished"]) == ("phase_finished", QUESTIONS)
 
 
 def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(folder: Path) -> None:
@@ -193,6 +197,8 @@ def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_t
     assert counts["failed"] == {"unexpected": 1}
     (failure,) = read_rows(folder / "generate" / "failures", FAILURES)
     assert failure["message"] == "KeyError: 'q7'"
+    (told,) = [line for line in read_log(folder / "generate") if line["event"] == "question_failed"]
+    assert (told["question_id"], told["kind"], told["message"]) == ("q7", "unexpected", "KeyError: 'q7'")
     with generation(folder) as process:
         assert result(process)["finished"] == QUESTIONS
 
