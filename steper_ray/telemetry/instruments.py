@@ -1,4 +1,4 @@
-"""Metrics as Ray's instruments. They take values with and without a Ray that exports them, at about 1 µs each."""
+"""Metrics as Ray's instruments. They take values with and without a Ray that exports them, at about 2 µs each."""
 
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote

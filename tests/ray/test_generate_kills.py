@@ -13,6 +13,7 @@ import pytest
 from steper_ray.config import load_config
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, read_rows
 from steper_ray.index.run import build
+from steper_ray.telemetry.log import read_log
 from tests.process_tree import family, running
 from tests.waiting import PATIENCE_S, wait_until
 
@@ -200,6 +201,9 @@ def test_an_engine_that_does_not_start_at_the_first_try_after_its_death_gets_ano
         counts = result(process)
     assert (few / "refused").exists()
     assert counts["finished"] == FEW
+    log = read_log(few / "generate")
+    assert [line["restarts"] for line in log if line["event"] == "engine_restarted"] == [2]
+    assert (log[-1]["event"], log[-1]["finished"]) == ("phase_finished", FEW)
 
 
 def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_the_next_run(few: Path) -> None:
@@ -209,6 +213,8 @@ def test_an_error_that_nobody_foresaw_fails_one_question_and_is_tried_again_by_t
     assert counts["failed"] == {"unexpected": 1}
     (failure,) = read_rows(few / "generate" / "failures", FAILURES)
     assert failure["message"] == "KeyError: 'q7'"
+    (told,) = [line for line in read_log(few / "generate") if line["event"] == "question_failed"]
+    assert (told["question_id"], told["kind"], told["message"]) == ("q7", "unexpected", "KeyError: 'q7'")
     with generation(few) as process:
         assert result(process)["finished"] == FEW
 

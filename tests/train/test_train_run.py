@@ -13,8 +13,10 @@ import pytest
 from steper_ray.core.types import LoopSettings
 from steper_ray.errors import EnvironmentFault, RunFolderError
 from steper_ray.runs import read_manifest
+from steper_ray.telemetry.log import read_log
 from steper_ray.train.journal import read_journal
 from steper_ray.train.run import train
+from steper_ray.train.telling import PART
 from tests.train.tiny import TEMPLATE, config_of, write_inputs
 
 pytestmark = pytest.mark.ray
@@ -57,6 +59,9 @@ def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_
     checkpoints = sorted(path.name for path in (result.folder / "checkpoints").glob("update-*"))
     assert checkpoints[-2:] == ["update-00000068", "update-00000072"]
     assert len(checkpoints) <= 3  # and the best
+    log = [line for line in read_log(result.folder, PART) if line["event"] in ("workers_started", "workers_resumed")]
+    assert [line["event"] for line in log] == ["workers_started", "workers_resumed"]
+    assert log[1]["after"] >= 16  # a checkpoint every 4 updates, killed after 20
     counts = read_manifest(result.folder, "train", command="").counts
     assert counts["samples"] == 100 == sum(number for name, number in counts.items() if name != "samples")
     assert counts["held_out"] > 0
