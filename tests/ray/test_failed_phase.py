@@ -56,12 +56,3 @@ def test_a_cluster_is_looked_at_without_joining_it(tmp_path: Path, capsys: pytes
     assert re.search(rf"Ray at {address}\n  1 node alive · [\d.]+ of \d+ CPU in use · \d+ actors alive", told), told
     assert ray_of(os.getpid()) == address
     ray.kill(sleeper)
-
-
-def test_a_cluster_that_is_not_there_is_told_with_the_remedy(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "index").mkdir()
-    (tmp_path / "index" / "config.json").write_text("{}")
-    assert main(["status", str(tmp_path), "--cluster", "127.0.0.1:1"]) == 3
-    assert "the cluster at 127.0.0.1:1 does not answer" in capsys.readouterr().err
