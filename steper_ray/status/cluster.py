@@ -4,6 +4,7 @@ import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,15 @@ def look(address: str) -> ClusterView:
         EnvironmentFault: it does not answer.
     """
     _knock(address)
-    from ray._private.state import GcsClientOptions, GlobalState
+    from ray._private.state import GlobalState
     from ray.autoscaler.v2.sdk import get_cluster_status
 
+    raylet: Any = import_module("ray._raylet")  # compiled, without types
     state = GlobalState()
     try:
         found = get_cluster_status(address, timeout=_TIMEOUT_S)
         state._initialize_global_state(
-            GcsClientOptions.create(address, None, allow_cluster_id_nil=True, fetch_cluster_id_if_nil=True)
+            raylet.GcsClientOptions.create(address, None, allow_cluster_id_nil=True, fetch_cluster_id_if_nil=True)
         )
         actors = list(state.actor_table(None).values())
         nodes = [bool(node["Alive"]) for node in state.node_table()]
