@@ -63,36 +63,9 @@ def _make(world: Path, plan: ChaosPlan) -> None:
 
 
 def _result(plan: ChaosPlan, calm: Found, disturbed: Found) -> Result:
-    parts, undisturbed = disturbed["parts"], calm["parts"]
-    loops = [name for name in ("generate", "engine") if name in parts]
-    survived = len(disturbed["kills"])
-    redone = sum(parts[name]["calls"] - parts[name]["needed"] for name in loops)
-    needed = sum(parts[name]["needed"] for name in loops)
-    ratios = [
-        Ratio("kills_survived", survived, "number of kills after which the run came to its end"),
-        *(Ratio(f"kills_{kind}", count, "of these") for kind, count in sorted(disturbed["by_kind"].items())),
-        Ratio("slowdown", _total(disturbed) / _total(calm), "seconds disturbed / calm, all parts"),
-        *(Ratio(f"slowdown_{name}", parts[name]["seconds"] / undisturbed[name]["seconds"], "of it") for name in parts),
-    ]
-    if loops:
-        ratios += [
-            Ratio("redone_share", redone / needed, "calls of the teacher made again / calls needed"),
-            Ratio("keys_lost", sum(_lost(parts[name]) for name in loops), "keys asked, not finished", at_most=0),
-            Ratio("keys_twice", sum(_twice(parts[name]) for name in loops), "rows beyond one per key", at_most=0),
-        ]
-    if "generate" in parts:
-        changed = _changed(undisturbed["generate"], parts["generate"])
-        ratios.append(Ratio("contents_changed", changed, "replayed trajectories unlike the calm run's", at_most=0))
-    if "train" in parts:
-        train, before = parts["train"], undisturbed["train"]
-        ratios += [
-            Ratio("updates_redone_share", train["redone"] / plan.updates, "updates made again / updates"),
-            Ratio("updates_out_of_order", _disorder(train, plan.updates), "journal against 1 … n", at_most=0),
-            Ratio("loss_difference", _loss(before, train), "largest relative one of an update", at_most=TOLERANCE),
-        ]
     return Result(
         name="chaos",
-        ratios=ratios,
+        ratios=[*_survival(calm, disturbed), *_what_must_hold(plan, calm["parts"], disturbed["parts"])],
         medians={"calm": _figures(calm), "disturbed": _figures(disturbed)},
         settings={
             "questions": plan.questions,
@@ -106,6 +79,41 @@ def _result(plan: ChaosPlan, calm: Found, disturbed: Found) -> Result:
         },
         notes=_notes(disturbed),
     )
+
+
+def _survival(calm: Found, disturbed: Found) -> list[Ratio]:
+    parts, undisturbed = disturbed["parts"], calm["parts"]
+    survived = len(disturbed["kills"])
+    slowdown = {name: parts[name]["seconds"] / undisturbed[name]["seconds"] for name in parts}
+    return [
+        Ratio("kills_survived", survived, "number of kills after which the run came to its end"),
+        *(Ratio(f"kills_{kind}", count, "of these") for kind, count in sorted(disturbed["by_kind"].items())),
+        Ratio("slowdown", _total(disturbed) / _total(calm), "seconds disturbed / calm, all parts"),
+        *(Ratio(f"slowdown_{name}", value, "the same of this part") for name, value in slowdown.items()),
+    ]
+
+
+def _what_must_hold(plan: ChaosPlan, before: Found, after: Found) -> list[Ratio]:
+    ratios = []
+    if loops := [after[name] for name in ("generate", "engine") if name in after]:
+        needed = sum(part["needed"] for part in loops)
+        redone = sum(part["calls"] for part in loops) - needed
+        ratios += [
+            Ratio("redone_share", redone / needed, "calls of the teacher made again / calls needed"),
+            Ratio("keys_lost", sum(map(_lost, loops)), "keys asked, not finished", at_most=0),
+            Ratio("keys_twice", sum(map(_twice, loops)), "rows beyond one per key", at_most=0),
+        ]
+    if "generate" in after:
+        changed = _changed(before["generate"], after["generate"])
+        ratios.append(Ratio("contents_changed", changed, "replayed trajectories unlike the calm run's", at_most=0))
+    if train := after.get("train"):
+        difference = _loss(before["train"], train)
+        ratios += [
+            Ratio("updates_redone_share", train["redone"] / plan.updates, "updates made again / updates"),
+            Ratio("updates_out_of_order", _disorder(train, plan.updates), "journal against 1 … n", at_most=0),
+            Ratio("loss_difference", difference, "largest relative one of an update", at_most=TOLERANCE),
+        ]
+    return ratios
 
 
 def _notes(disturbed: Found) -> list[str]:

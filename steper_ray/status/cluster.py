@@ -1,14 +1,16 @@
 """A Ray cluster as it stands: nodes, what waits for room, actors that die. Ray is imported only to ask."""
 
+import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from steper_ray.errors import EnvironmentFault
+from steper_ray.errors import ConfigError, EnvironmentFault
 
-_TIMEOUT_S = 10
+_TIMEOUT_S, _KNOCK_S = 10, 5.0
 _OPTION = "--gcs-address="
 _SHOWN = ("CPU", "GPU")
 
@@ -32,24 +34,24 @@ def look(address: str) -> ClusterView:
     """Ask the cluster's control store; no driver is started, so nothing of this is left behind.
 
     Raises:
+        ConfigError: not an address.
         EnvironmentFault: it does not answer.
     """
-    from ray._private.state import GcsClientOptions, GlobalState  # type: ignore[attr-defined]
+    _knock(address)
+    from ray._private.state import GlobalState
     from ray.autoscaler.v2.sdk import get_cluster_status
 
+    raylet: Any = import_module("ray._raylet")  # compiled, without types
     state = GlobalState()
     try:
         found = get_cluster_status(address, timeout=_TIMEOUT_S)
         state._initialize_global_state(
-            GcsClientOptions.create(address, None, allow_cluster_id_nil=True, fetch_cluster_id_if_nil=True)
+            raylet.GcsClientOptions.create(address, None, allow_cluster_id_nil=True, fetch_cluster_id_if_nil=True)
         )
         actors = list(state.actor_table(None).values())
         nodes = [bool(node["Alive"]) for node in state.node_table()]
     except Exception as error:  # whatever gRPC has to say
-        raise EnvironmentFault(
-            f"the cluster at {address} does not answer: {' '.join(str(error).split())[:200]}",
-            "Correct --cluster, and set RAY_AUTH_MODE=token where it asks for one",
-        ) from None
+        raise _silent(address, error) from None
     finally:
         state.disconnect()
     usage = {each.resource_name: (each.used, each.total) for each in found.cluster_resource_usage}
@@ -60,6 +62,23 @@ def look(address: str) -> ClusterView:
         for shape in demand.bundles_by_count
     ]
     return view(address, nodes, usage, waiting, actors)
+
+
+def _knock(address: str) -> None:
+    """Ray itself would wait for most of a minute."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        raise ConfigError(f"--cluster is HOST:PORT of a Ray cluster's head, as in ray.address; found {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+    except OSError as error:
+        raise _silent(address, error) from None
+
+
+def _silent(address: str, error: Exception) -> EnvironmentFault:
+    words = " ".join(str(error).split())[:200].rstrip(".")
+    remedy = "Correct --cluster, and set RAY_AUTH_MODE=token where it asks for one"
+    return EnvironmentFault(f"the cluster at {address} does not answer: {words}", remedy)
 
 
 def view(

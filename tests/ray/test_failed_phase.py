@@ -1,11 +1,13 @@
 """A phase that fails for real: its last words, what it keeps, and what `steper status` says afterwards."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from steper_ray.cli import main
+from steper_ray.status.cluster import ray_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene]
 
@@ -34,3 +36,23 @@ def test_a_generation_of_which_nothing_came_names_cause_failures_and_command(
     assert re.search(r"generate +stopped in the middle +1 questions · failed: 1 timeout", told), told
     assert f"    ! {cause}" in told
     assert told.rstrip().endswith(f"next: steper generate {' '.join(settings)}")
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_cluster_is_looked_at_without_joining_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import ray
+
+    class Sleeper:
+        def here(self) -> bool:
+            return True
+
+    address = ray.get_runtime_context().gcs_address
+    sleeper = ray.remote(num_cpus=0, max_restarts=1)(Sleeper).remote()
+    assert ray.get(sleeper.here.remote())
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "config.json").write_text("{}")
+    assert main(["status", str(tmp_path), "--cluster", address]) == 0
+    told = capsys.readouterr().out
+    assert re.search(rf"Ray at {address}\n  1 node alive · [\d.]+ of \d+ CPU in use · \d+ actors alive", told), told
+    assert ray_of(os.getpid()) == address
+    ray.kill(sleeper)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -327,3 +328,18 @@ def test_looking_at_a_run_needs_neither_ray_nor_torch() -> None:
     code += "print([name for name in ('ray', 'torch', 'pandas', 'vllm') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "told"),
+    [
+        ("127.0.0.1:1", 3, "the cluster at 127.0.0.1:1 does not answer: .*refused. Correct --cluster"),
+        ("auto", 2, "--cluster is HOST:PORT of a Ray cluster's head, as in ray.address; found 'auto'"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_told_at_once(
+    address: str, code: int, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half_done(tmp_path)
+    assert main(["status", str(tmp_path), "--cluster", address]) == code
+    assert re.search(told, capsys.readouterr().err)
