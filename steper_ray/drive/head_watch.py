@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from steper_ray.called import COMMAND
+
 _LOOK_EVERY_S = 1.0
 _TELL_AFTER_S = 3.0
 _RAYS_PATIENCE = "RAY_gcs_rpc_server_reconnect_timeout_s"
@@ -64,10 +66,12 @@ def watch_head(address: str, connected: Callable[[], bool]) -> None:
         address: host and port of Ray's control service.
         connected: whether this process is still connected to that cluster.
     """
-    threading.Thread(target=_keep_watching, args=(address, connected), name="head watch", daemon=True).start()
+    threading.Thread(
+        target=_keep_watching, args=(address, connected, COMMAND.get()), name="head watch", daemon=True
+    ).start()
 
 
-def _keep_watching(address: str, connected: Callable[[], bool]) -> None:
+def _keep_watching(address: str, connected: Callable[[], bool], command: str) -> None:
     watch = HeadWatch(patience_s())
     while connected():
         match watch.see(_answers(address), time.monotonic()):
@@ -79,7 +83,7 @@ def _keep_watching(address: str, connected: Callable[[], bool]) -> None:
                 _say(
                     f"PhaseFailed: the head of the cluster at {address} has not answered for {watch.patience_s:.0f} s, "
                     "and without it nothing goes on. What is finished is kept; when there is a head again, the same "
-                    "command continues"
+                    f"command continues{command and ': ' + command}"
                 )
                 # The main thread waits inside Ray, which would leave in the same way, without a word.
                 os._exit(1)
