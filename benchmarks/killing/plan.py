@@ -41,9 +41,9 @@ class ChaosPlan:
 def sized(minutes: float, kill_every_s: float, seed: int) -> ChaosPlan:
     """A plan whose disturbed run takes about so long on two cores, 2 engines of 8 questions in flight each."""
     return ChaosPlan(
-        questions=max(100, round(100 * minutes)),
-        engine_questions=max(8, round(4 * minutes)),
-        updates=max(150, round(200 * minutes)),
+        questions=max(100, round(80 * minutes)),
+        engine_questions=max(16, round(10 * minutes)),
+        updates=max(150, round(150 * minutes)),
         kill_every_s=kill_every_s,
         seed=seed,
     )

@@ -53,4 +53,4 @@ def test_the_cause_of_a_driver_that_gave_up_names_no_path() -> None:
 def test_a_plan_crosses_a_process_and_grows_with_the_minutes() -> None:
     plan = sized(20.0, 30.0, 7)
     assert ChaosPlan.from_json(plan.to_json()) == plan
-    assert (plan.questions, plan.seed) == (2000, 7)
+    assert (plan.questions, plan.engine_questions, plan.seed) == (1600, 200, 7)
