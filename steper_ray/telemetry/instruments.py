@@ -10,7 +10,6 @@ from ray.util import metrics as ray_metrics
 
 from steper_ray.telemetry.metrics import Kind, Metric
 
-
 REFRESH_S = 1.0
 """Ray hands a gauge on once per value that is set, and its agents forget what is not told again."""
 
