@@ -32,6 +32,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.seen: dict[str, dict[str, float]] = {}
+        self.last = ""
         self._url = f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -42,6 +43,7 @@ class Watcher:
                 text = urllib.request.urlopen(self._url, timeout=5).read().decode()
             except OSError:
                 continue
+            self.last = text
             for family in text_string_to_metric_families(text):
                 for sample in family.samples:
                     ours = {label: sample.labels[label] for label in OURS if label in sample.labels}
@@ -85,6 +87,8 @@ def main(folder: Path) -> None:
         client.post("/v1/answer", json={"question": ""})
         client.get("/nowhere")
         watcher.await_all(set(json.loads((folder / "wanted.json").read_text())))
+        time.sleep(5)  # Ray's agent forgets gauges after two reports
+        (folder / "last.txt").write_text(watcher.last)
     (folder / "seen.json").write_text(json.dumps(watcher.seen))
     lines = [line for path in _logs("worker-*") for line in path.read_text(errors="replace").splitlines()]
     (folder / "requests.jsonl").write_text("".join(f"{line}\n" for line in lines if '"request_id": "tied"' in line))

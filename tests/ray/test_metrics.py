@@ -112,6 +112,13 @@ def test_a_service_is_counted(seen: dict[str, dict[str, float]]) -> None:
     assert value(seen, "ray_steper_step_restarts_total", phase="serve") == 0
 
 
+def test_gauges_of_an_idle_service_stay(folder: Path, seen: dict[str, dict[str, float]]) -> None:
+    last = (folder / "last.txt").read_text()
+    assert "\nray_steper_requests_in_flight{" in last
+    # Those of a training that has ended do not.
+    assert "\nray_steper_train_update{" not in last
+
+
 def test_the_logs_tell_the_course_of_generation_and_training(folder: Path) -> None:
     run = folder / "mine"
     told = [(line["run"], line["phase"], line["event"]) for line in read_log(run / "generate")]
