@@ -81,9 +81,9 @@ def check_inputs(config: Config) -> TrainInputs:
         raise InputError("holds no sample", file=samples, remedy="Look at the drops in its manifest.json")
     if section.preset == "vanilla_kd" and (loop.layout, loop.target) != (Layout.APPENDED, Target.CUMULATIVE):
         raise ConfigError(
-            "train.preset=vanilla_kd trains the whole reasoning in one step, which needs samples made with "
-            f"loop.layout=appended loop.target=cumulative, found {loop.layout} and {loop.target} in {samples}; "
-            "make samples with these, or choose another preset"
+            "train.preset=vanilla_kd trains the whole reasoning in one step, which needs samples with layout appended "
+            f"and target cumulative, found {loop.layout} and {loop.target} in {samples}; make others with "
+            "`steper samples samples.layout=appended samples.target=cumulative`, or choose another preset"
         )
     wanted = PRESETS[section.preset].stages
     if not any(stages[stage.value] for stage in wanted):
