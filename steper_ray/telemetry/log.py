@@ -83,7 +83,7 @@ def read_log(folder: Path, part: str = "") -> list[dict[str, Any]]:
     except OSError:
         return []
     found = []
-    for one in text.splitlines():
+    for one in text.split("\n"):  # other ends of lines may stand in a message
         with suppress(ValueError):
             found.append(json.loads(one))
     return found

@@ -62,6 +62,12 @@ def test_a_torn_line_is_left_out(tmp_path: Path) -> None:
     assert [found["event"] for found in read_log(folder)] == ["one"]
 
 
+def test_a_line_separator_in_a_message_does_not_end_the_line(tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "train"
+    open_log(folder, "train").tell("one", message="over\u2028two lines")
+    assert [found["message"] for found in read_log(folder)] == ["over\u2028two lines"]
+
+
 def test_a_log_that_cannot_be_written_harms_nobody(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "log").write_text("a file where the folder should be")
