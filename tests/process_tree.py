@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import psutil
@@ -26,6 +26,18 @@ def running(*arguments: str, stderr: int) -> "Iterator[subprocess.Popen[str]]":
             left.kill()
         process.kill()
         process.wait()
+
+
+def titled(processes: Iterable[psutil.Process], title: str) -> list[psutil.Process]:
+    """Those whose title or command line begins so."""
+    found = []
+    for process in processes:
+        try:
+            if process.name().startswith(title) or " ".join(process.cmdline()).startswith(title):
+                found.append(process)
+        except psutil.Error:  # it has just ended
+            continue
+    return found
 
 
 def family(pid: int) -> list[psutil.Process]:

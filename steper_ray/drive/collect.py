@@ -12,6 +12,7 @@ from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.types import Question
 from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_row, question_row
 from steper_ray.drive.cluster import connect
+from steper_ray.drive.fingerprint import WORK_FILE
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger
 from steper_ray.drive.log import LoopLog
@@ -22,8 +23,6 @@ from steper_ray.drive.writer import PartWriter, write_parquet
 from steper_ray.errors import PhaseFailed
 from steper_ray.sections.shared import RaySection
 from steper_ray.telemetry.origin import Origin
-
-WORK_FILE = "work.parquet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ from steper_ray.runs import write_json
 from steper_ray.sections.model import ModelSection
 
 FINGERPRINT_FILE = "fingerprint.json"
+WORK_FILE = "work.parquet"
+"""What an execution of the loop has to do; it is gone when that is done."""
 
 
 def fingerprint_parts(

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from steper_ray.drive.fingerprint import FINGERPRINT_FILE
 from steper_ray.errors import RunFolderError
 from steper_ray.runs import CONFIG_FILE, MANIFEST_FILE
+from steper_ray.train.checkpoint_folders import IDENTITY_FILE
 
 PHASES = ("index", "generate", "samples", "train", "evaluate", "report")
 """In the order in which a run needs them."""
@@ -52,9 +54,9 @@ def _phase(folder: Path) -> str:
     if said := read_json(folder / MANIFEST_FILE).get("phase"):
         return str(said)
     settings = read_json(folder / CONFIG_FILE)
-    if (folder / "identity.json").exists() and settings:
+    if (folder / IDENTITY_FILE).exists() and settings:
         return "train"
-    if (folder / "fingerprint.json").exists() or (folder / "trajectories").is_dir():
+    if (folder / FINGERPRINT_FILE).exists() or (folder / "trajectories").is_dir():
         own = _own(settings, "evaluate") or Path("evaluate")
         return "evaluate" if own.name == folder.name else "generate"
     return folder.name if settings and folder.name in ("ablate", "report") else ""

@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, part_files, read_rows
+from steper_ray.drive.fingerprint import WORK_FILE
 from steper_ray.status.phase import Progress
 
-WORK_FILE = "work.parquet"
-"""What an execution has to do; it is gone when that is done."""
 _LATELY_S = 600.0
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.called import noted_command
+from steper_ray.drive.fingerprint import WORK_FILE
 from steper_ray.drive.lock import Holder, holder_of
 from steper_ray.postmortem import last_cause
 from steper_ray.runs import CONFIG_FILE, MANIFEST_FILE
 from steper_ray.status.folders import PHASES, phase_folders, read_json
 from steper_ray.status.health import failing, silence, worth_another_try
 from steper_ray.status.phase import PhaseStatus, Progress, State, state_of
-from steper_ray.status.questions import WORK_FILE, questions_progress
+from steper_ray.status.questions import questions_progress
 from steper_ray.status.updates import updates_progress
 
 _COUNTED = {"index": "passages", "samples": "samples", "train": "samples"}

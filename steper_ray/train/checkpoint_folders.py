@@ -5,6 +5,8 @@ from pathlib import Path
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints in a train folder."""
+IDENTITY_FILE = "identity.json"
+"""Of a train folder: the settings that its checkpoints belong to."""
 PLAN_FILE = "plan.json"
 """Of a train folder: how many updates there shall be."""
 COMPLETE = "complete"

@@ -15,8 +15,8 @@ from steper_ray.data.schemas import SAMPLES, read_rows
 from steper_ray.errors import ConfigError, InputError, RunFolderError
 from steper_ray.runs import read_manifest, write_json
 from steper_ray.sections.shared import LoopSection
+from steper_ray.train.checkpoint_folders import IDENTITY_FILE
 
-IDENTITY_FILE = "identity.json"
 _IDENTITY_KEYS = (
     "preset",
     "epochs",

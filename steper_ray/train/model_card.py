@@ -10,6 +10,7 @@ import yaml
 from steper_ray import __version__
 from steper_ray.core.types import STAGE_TERMS, STAGES
 from steper_ray.student.card import WeightsCard
+from steper_ray.train.checkpoint_folders import IDENTITY_FILE
 from steper_ray.train.journal import read_journal
 
 CARD_PAGE = "README.md"
@@ -86,7 +87,7 @@ def _course(card: WeightsCard, lines: list[dict[str, Any]]) -> str:
 
 
 def _settings(folder: Path) -> str:
-    path = folder / "identity.json"
+    path = folder / IDENTITY_FILE
     if not path.exists():
         return ""
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from steper_ray.errors import ConfigError, EnvironmentFault
+from steper_ray.train.checkpoint_folders import IDENTITY_FILE
 
 TRACKERS: Mapping[str, str] = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}
 """Name → module that must be installed."""
@@ -102,7 +103,7 @@ def open_trackers(folder: Path, names: Sequence[str], after: int, *, writes: boo
 
     The settings shown are those of the folder's `identity.json`.
     """
-    identity = folder / "identity.json"
+    identity = folder / IDENTITY_FILE
     settings = json.loads(identity.read_text(encoding="utf-8")) if writes and identity.exists() else {}
     return Trackers(TrackedRun(folder, after, settings), names if writes else ())
 

@@ -14,7 +14,7 @@ import psutil
 
 from tests.cluster.namespaces import Namespaces
 from tests.cluster.shipped import RAY, ROOT, shipped_env
-from tests.process_tree import family
+from tests.process_tree import family, titled
 from tests.waiting import wait_until
 
 HEAD, ONE, TWO = NAMES = ("head", "one", "two")
@@ -124,14 +124,7 @@ class Hosts:
 
     def processes(self, name: str, title: str) -> list[psutil.Process]:
         """Those of a host whose title or command begins so."""
-        found = []
-        for process in self.up[name].processes():
-            try:
-                if process.name().startswith(title) or " ".join(process.cmdline()).startswith(title):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return titled(self.up[name].processes(), title)
 
     def close(self) -> None:
         """Switch everything off."""

@@ -14,7 +14,7 @@ from steper_ray.config import load_config
 from steper_ray.data.schemas import FAILURES, TRAJECTORIES, read_rows
 from steper_ray.index.run import build
 from steper_ray.telemetry.log import read_log
-from tests.process_tree import family, running
+from tests.process_tree import family, running, titled
 from tests.waiting import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
@@ -78,13 +78,7 @@ def process_named(process: "subprocess.Popen[str]", name: str) -> psutil.Process
 
     def found() -> psutil.Process | None:
         assert process.poll() is None, f"the generation ended before any {name} was seen"
-        for child in family(process.pid):
-            try:
-                if child.name().startswith(name) or " ".join(child.cmdline()).startswith(name):
-                    return child
-            except psutil.Error:
-                continue
-        return None
+        return next(iter(titled(family(process.pid), name)), None)
 
     return wait_until(found)
 
