@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -36,6 +38,7 @@ def connect(section: RaySection) -> None:
         return
     with _quiet_stderr():
         _connect(section)
+    _keep_sigterm_ours()
 
 
 def cluster_address(section: RaySection) -> str | None:
@@ -88,6 +91,15 @@ def _start_here(section: RaySection, options: dict[str, Any]) -> None:
         raise EnvironmentFault(
             f"Ray did not start here: {error}", "Look for other load on this machine and free memory, then try again"
         ) from error
+
+
+def _keep_sigterm_ours() -> None:
+    """Take Ray's core out of SIGTERM: it prints a stack, and has an alarm abort a process that still unwinds after 3 s.
+
+    Python's handler is behind it; registered again, it is the only one.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 @contextmanager
