@@ -25,6 +25,7 @@ from steper_ray.train.inputs import (
     claim_train_folder,
     warn_absent_stages,
 )
+from steper_ray.train.journal import read_journal, updates_of
 from steper_ray.train.memory import ALLOCATOR
 from steper_ray.train.prepare import prepare_job
 from steper_ray.train.progress import TrainProgress, figures
@@ -98,7 +99,6 @@ def _finished(folder: Path, fingerprint: str) -> TrainResult | None:
 def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) -> TrainResult:
     from steper_ray.train.forecast import forecast
     from steper_ray.train.job import WEIGHTS
-    from steper_ray.train.journal import read_journal
     from steper_ray.train.room import check_memory
     from steper_ray.train.store import open_units
 
@@ -234,7 +234,7 @@ def count_samples(plan: "Plan", sizes: Sequence[int]) -> dict[str, int]:
 
 
 def _tell(result: TrainResult, lines: Sequence[dict[str, Any]]) -> None:
-    updates = [line for line in lines if "total" in line]
+    updates = updates_of(lines)
     held_out = [line["held_out"] for line in lines if "held_out" in line]
     shown = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items() if number)
     print(f"train: {result.updates} updates; {shown}; {figures(updates[-1])}")
