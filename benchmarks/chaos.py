@@ -25,6 +25,7 @@ from rich.console import Console
 from benchmarks.harness import Ratio, Result, publish
 from benchmarks.killing.plan import PARTS, STEPS, ChaosPlan, sized
 from benchmarks.processes import run_child
+from steper_ray.train.journal import updates_of
 
 Found = dict[str, Any]
 TOLERANCE = 1e-3
@@ -163,13 +164,13 @@ def _changed(calm: Found, disturbed: Found) -> int:
 
 def _disorder(train: Found, updates: int) -> int:
     """How many places of the journal hold another update than they should."""
-    found = [line["update"] for line in train["lines"] if "total" in line]
+    found = [line["update"] for line in updates_of(train["lines"])]
     wrong = sum(number != place for place, number in enumerate(found, start=1))
     return wrong + abs(len(found) - updates)
 
 
 def _loss(calm: Found, disturbed: Found) -> float:
-    before, after = ([line for line in part["lines"] if "total" in line] for part in (calm, disturbed))
+    before, after = (updates_of(part["lines"]) for part in (calm, disturbed))
     pairs = [
         (one[name], other[name])
         for one, other in zip(before, after, strict=True)

@@ -25,7 +25,7 @@ def called(arguments: Sequence[str] | None, argv: Sequence[str], environment: Ma
     words = given if arguments is None else list(arguments)
     if Path(program).parent.name == "jobs":
         command = ["python", program, *given]
-    elif Path(program).name == "cli.py":
+    elif Path(program).parts[-2:] == ("cli", "__main__.py"):
         command = ["python", "-m", "steper_ray.cli", *words]
     else:
         command = ["steper", *words]

@@ -14,7 +14,7 @@ from benchmarks.killing.nodes import Nodes
 from benchmarks.killing.phase import Ended, run_to_the_end
 from benchmarks.killing.plan import ChaosPlan, common_settings
 from steper_ray.data.schemas import TRAJECTORIES, read_rows
-from steper_ray.train.journal import read_journal
+from steper_ray.train.journal import read_journal, updates_of
 
 _TRIES = 5
 _CALM = ("tokens_per_s", "peak_share")
@@ -131,7 +131,7 @@ def _size(path: Path) -> int:
 
 
 def _updates(folder: Path) -> int:
-    lines = [line for line in read_journal(folder) if "total" in line]
+    lines = updates_of(read_journal(folder))
     return int(lines[-1]["update"]) if lines else 0
 
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -9,20 +10,15 @@ import psutil
 NODES, CPUS = 3, 2
 _STORE = 2**27
 _REPLACED_AFTER_S = 5.0
-_HEALTH = {
-    "RAY_health_check_initial_delay_ms": "1000",
-    "RAY_health_check_period_ms": "1000",
-    "RAY_health_check_timeout_ms": "3000",
-    "RAY_health_check_failure_threshold": "3",
-    "RAY_worker_niceness": "0",
-}
+_ENV = Path(__file__).parents[2] / "cluster" / "ray.env"
+_ALL_ON_ONE_MACHINE = {"RAY_health_check_timeout_ms": "3000", "RAY_worker_niceness": "0"}
 
 
 class Nodes:
     """A head on which nothing runs, and nodes that may be lost; use as a context manager."""
 
     def __init__(self) -> None:
-        os.environ.update(_HEALTH)
+        os.environ.update(health_checks())
         from ray.cluster_utils import Cluster
 
         self._cluster: Any = Cluster(
@@ -64,6 +60,12 @@ class Nodes:
 
     def _add(self) -> Any:
         return self._cluster.add_node(num_cpus=CPUS, object_store_memory=_STORE)
+
+
+def health_checks() -> dict[str, str]:
+    """Those of a cluster, but patient with nodes that share this machine's cores."""
+    settings = (line.split("=", 1) for line in _ENV.read_text(encoding="utf-8").splitlines() if "=" in line)
+    return {name: value for name, value in settings if name.startswith("RAY_health_check_")} | _ALL_ON_ONE_MACHINE
 
 
 def raylet_pid(node: Any) -> int:

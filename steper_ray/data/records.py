@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from steper_ray.errors import InputError
 
 ROWS_AT_ONCE = 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Record:
         text = squeeze(value)
         if not text:
             raise self.fault("is empty", field=field, found=value, remedy=remedy)
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        if not text.isascii() and _SURROGATE.search(text):
             raise self.fault("holds half of a surrogate pair", field=field, found=value, remedy="Write it as UTF-8")
         return text
 

@@ -14,7 +14,7 @@ from steper_ray.experiments.outcome import Against, Outcome, against_reference, 
 from steper_ray.experiments.plan import Ablation
 from steper_ray.experiments.tables import ablation_json, ablation_tables
 from steper_ray.runs import Manifest, write_json, write_manifest, write_text
-from steper_ray.train.journal import read_journal
+from steper_ray.train.journal import read_journal, updates_of
 
 PAGE_FILE, NUMBERS_FILE = "ablation.md", "ablation.json"
 
@@ -70,11 +70,7 @@ def _evaluations(config: Config, row: Row) -> list[Evaluated]:
 
 def _target_tokens(config: Config, row: Row) -> list[int]:
     return [
-        sum(
-            line["target_tokens"]
-            for line in read_journal(training_folder(config, training) / "train")
-            if "total" in line
-        )
+        sum(line["target_tokens"] for line in updates_of(read_journal(training_folder(config, training) / "train")))
         for training in row.trainings
     ]
 

@@ -34,6 +34,7 @@ from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop
 from steper_ray.runs import Manifest, write_manifest
 from steper_ray.sections.shared import LoopSection
 from steper_ray.storage.folder import publish, tell_published
+from steper_ray.telemetry.phase_log import PhaseLog
 
 _ROWS_PER_PART = 4096
 
@@ -65,6 +66,7 @@ def samples_job(config: Config, parts: dict[str, Any], asked: Container[Key] | N
     job = SamplesJob(
         generation=config.folder("generate"),
         folder=config.folder("samples"),
+        run=config.run.folder,
         asked=asked,
         section=config.samples,
         how=form(config.samples, loop),
@@ -77,6 +79,17 @@ def samples_job(config: Config, parts: dict[str, Any], asked: Container[Key] | N
 
 def write_samples(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
     """Decide about all trajectories, then write the samples of those that are used, with card and manifest."""
+    with PhaseLog(job.run / "samples", "samples", trajectories=str(job.generation)) as log:
+        counts, manifest = _write(job)
+        log.count(counts.counts())
+        for warning in counts.warnings():
+            log.warn(warning)
+        if job.section.uri:
+            tell_published(publish(job.folder, job.section.uri), job.section.uri)
+    return counts, manifest
+
+
+def _write(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
     selection = select(job.generation / "trajectories", job.asked, job.section.rules())
     building = job.folder.with_name(f".{job.folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
@@ -86,8 +99,6 @@ def write_samples(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
     write_manifest(building, manifest)
     shutil.rmtree(job.folder, ignore_errors=True)
     building.rename(job.folder)
-    if job.section.uri:
-        tell_published(publish(job.folder, job.section.uri), job.section.uri)
     return counts, manifest
 
 

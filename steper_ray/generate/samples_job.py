@@ -25,6 +25,8 @@ class SamplesJob:
     """Folder with trajectories/ and their fingerprint."""
     folder: Path
     """Replaced as a whole."""
+    run: Path
+    """The run folder, whose log tells of it."""
     asked: Container[Key] | None
     """Keys to use, since the folder may hold more from an earlier run without a limit; None uses all."""
     section: SamplesSection

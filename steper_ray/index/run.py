@@ -16,6 +16,7 @@ from steper_ray.index.child import index_in_child
 from steper_ray.index.staging import staged
 from steper_ray.runs import Manifest, open_folder, write_manifest
 from steper_ray.storage.folder import publish, tell_published
+from steper_ray.telemetry.phase_log import PhaseLog
 
 LOOKED_AT = 100_000
 """Passages that are checked before the build starts; takes a second or two."""
@@ -41,6 +42,12 @@ def build(config: Config) -> Path:
     for _ in islice(read_corpus(corpus, config.index.passage_words), LOOKED_AT):
         pass
 
+    with PhaseLog(folder, "index", corpus=str(corpus)) as log:
+        _build(config, corpus, folder, log)
+    return folder
+
+
+def _build(config: Config, corpus: Path, folder: Path, log: PhaseLog) -> None:
     started = time.monotonic()
     with staged(folder) as staging:
         open_folder(staging, config)
@@ -48,12 +55,12 @@ def build(config: Config) -> Path:
         facts = read_facts(staging)
         seconds = time.monotonic() - started
         write_manifest(staging, _manifest(facts, seconds))
+    log.count({"passages": facts.passages})
     Console(soft_wrap=True, highlight=False, markup=False).print(
         f"{facts.passages:,} passages indexed in {seconds:.1f} s: {folder}. next: steper generate"
     )
     if config.index.uri:
         tell_published(publish(folder, config.index.uri), config.index.uri)
-    return folder
 
 
 def _check_free(folder: Path, *, overwrite: bool) -> None:

@@ -14,6 +14,7 @@ from steper_ray.report.scored import recall_rows
 from steper_ray.report.web import web_page
 from steper_ray.report.words import counted, judge, verdict
 from steper_ray.runs import Manifest, open_folder, write_manifest, write_text
+from steper_ray.telemetry.phase_log import PhaseLog
 
 SIGMAS_FILE = "sigmas.png"
 LOSSES_FILE = "losses.png"
@@ -56,7 +57,18 @@ def report_runs(runs: Sequence[Path], out: Path | None = None) -> list[Path]:
 
 
 def _write(config: Config, runs: Sequence[RunRecord], out: Path | None = None) -> list[Path]:
-    folder = open_folder(out or config.folder("report"), config)
+    # Also of a page that is written elsewhere.
+    with PhaseLog(config.run.folder / "report", "report", runs=[run.name for run in runs]) as log:
+        folder = open_folder(out or config.folder("report"), config)
+        written = _write_files(folder, runs)
+        counts = _counts(runs)
+        _write_manifest(folder, runs, counts)
+        log.count(counts)
+    _tell(folder, runs)
+    return written
+
+
+def _write_files(folder: Path, runs: Sequence[RunRecord]) -> list[Path]:
     pictures = {run.name: _draw(run, folder, _prefix(runs, run)) for run in runs if run.history}
     written = [path for found in pictures.values() for path in found.values()]
     pages = [_write_page(run, folder, _prefix(runs, run)) for run in runs if run.history]
@@ -66,8 +78,6 @@ def _write(config: Config, runs: Sequence[RunRecord], out: Path | None = None) -
     examples = {run.name: _examples(run) for run in runs}
     lengths = {run.name: read_lengths(run.tokens) if run.tokens else None for run in runs}
     write_text(folder / WEB_FILE, web_page(runs, pictures, examples, lengths))
-    _write_manifest(folder, runs)
-    _tell(folder, runs)
     return [folder / WEB_FILE, *pages, *written]
 
 
@@ -122,19 +132,21 @@ def _write_page(run: RunRecord, folder: Path, prefix: str) -> Path:
     return path
 
 
-def _write_manifest(folder: Path, runs: Sequence[RunRecord]) -> None:
-    trained = [run for run in runs if run.history]
-    counts = {
+def _counts(runs: Sequence[RunRecord]) -> dict[str, int]:
+    return {
         "runs": len(runs),
-        "updates": sum(len(run.history.updates) for run in trained if run.history),
-        "held_out_evaluations": sum(len(run.history.held_out) for run in trained if run.history),
+        "updates": sum(len(run.history.updates) for run in runs if run.history),
+        "held_out_evaluations": sum(len(run.history.held_out) for run in runs if run.history),
     }
+
+
+def _write_manifest(folder: Path, runs: Sequence[RunRecord], counts: dict[str, int]) -> None:
     facts = {
         run.name: {
             "final_sigmas": {term: end.sigma for term, end in judge(run.history).items()},
             "verdict": verdict(run.history),
         }
-        for run in trained
+        for run in runs
         if run.history
     }
     write_manifest(folder, Manifest("report", "", counts, facts))

@@ -5,6 +5,7 @@ from typing import Any
 
 from steper_ray.core.types import FailureKind
 from steper_ray.status.phase import Progress
+from steper_ray.train.journal import updates_of
 
 _FAILED_SHARE = 0.05
 _SURE_AFTER = 20
@@ -40,7 +41,7 @@ def worth_another_try(progress: Progress) -> list[str]:
 
 def course(lines: Sequence[Mapping[str, Any]], workers: int | None) -> list[str]:
     """What a training's journal shows: losses that are no numbers, a rise on held-out samples, missing workers."""
-    updates = [line for line in lines if "total" in line]
+    updates = updates_of(lines)
     found = []
     if updates and not -float("inf") < updates[-1]["total"] < float("inf"):
         found.append(f"the loss of update {updates[-1]['update']} is {updates[-1]['total']}")

@@ -9,7 +9,7 @@ from steper_ray.status.folders import read_json
 from steper_ray.status.health import course
 from steper_ray.status.phase import Progress
 from steper_ray.train.checkpoint_folders import PLAN_FILE, all_checkpoints, torn_checkpoints
-from steper_ray.train.journal import METRICS_FILE, read_journal
+from steper_ray.train.journal import METRICS_FILE, read_journal, updates_of
 
 _LATELY = 50
 
@@ -26,7 +26,7 @@ def updates_progress(folder: Path, workers: int | None, ended: int | None) -> Pr
         lines = read_journal(folder)
     except ValueError:
         return Progress("updates", findings=(f"{folder / METRICS_FILE} cannot be read",))
-    updates = [line for line in lines if "total" in line]
+    updates = updates_of(lines)
     seconds = seconds_per_update(updates)
     journal = folder / METRICS_FILE
     whole = all_checkpoints(folder)

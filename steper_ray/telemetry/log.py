@@ -20,7 +20,7 @@ class Level(StrEnum):
 
     INFO = "info"
     WARNING = "warning"
-    """Something failed and was, or will be, done again."""
+    """Something failed and was, or will be, done again; or what was made deserves a look."""
     ERROR = "error"
     """A phase could not finish."""
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from statistics import fmean, variance
 from typing import Any
 
+from steper_ray.train.journal import updates_of
+
 Line = Mapping[str, Any]
 """A line of the journal."""
 
@@ -68,7 +70,7 @@ def check_epoch(lines: Sequence[Line], epoch: int, terms: Sequence[str]) -> list
         epoch: 0-based, with at least one update.
         terms: loss terms that are trained, in order.
     """
-    updates = [line for line in lines if "total" in line and line["epoch"] <= epoch]
+    updates = [line for line in updates_of(lines) if line["epoch"] <= epoch]
     mine = [line for line in updates if line["epoch"] == epoch]
     before = [line for line in updates if line["epoch"] == epoch - 1]
     learned = any(line[f"sigma_{term}"] != 1.0 for line in updates for term in terms)
@@ -106,7 +108,7 @@ class EpochWatch:
         return self._tell(until=self._epoch() + 1)
 
     def _epoch(self) -> int:
-        return max((line["epoch"] for line in self._lines if "total" in line), default=-1)
+        return max((line["epoch"] for line in updates_of(self._lines)), default=-1)
 
     def _tell(self, until: int) -> list[str]:
         texts = []

@@ -1,9 +1,9 @@
 """`metrics.jsonl`: one line per update and per held-out evaluation, written by the first rank, read by the driver."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from steper_ray.runs import write_text
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from steper_ray.train.trackers import Trackers
 
 METRICS_FILE = "metrics.jsonl"
+_Line = TypeVar("_Line", bound=Mapping[str, Any])
 
 
 class Journal:
@@ -81,3 +82,8 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def updates_of(lines: Iterable[_Line]) -> list[_Line]:
+    """The lines of updates, without those of held-out evaluations."""
+    return [line for line in lines if "total" in line]

@@ -11,7 +11,7 @@ from steper_ray import __version__
 from steper_ray.core.types import STAGE_TERMS, STAGES
 from steper_ray.student.card import WeightsCard
 from steper_ray.train.checkpoint_folders import IDENTITY_FILE
-from steper_ray.train.journal import read_journal
+from steper_ray.train.journal import read_journal, updates_of
 
 CARD_PAGE = "README.md"
 _LICENCE_KEYS = ("license", "license_name", "license_link")
@@ -69,7 +69,7 @@ def _use(card: WeightsCard) -> str:
 
 
 def _course(card: WeightsCard, lines: list[dict[str, Any]]) -> str:
-    updates = [line for line in lines if "total" in line]
+    updates = updates_of(lines)
     held_out: dict[str, Any] = next((line["held_out"] for line in reversed(lines) if "held_out" in line), {})
     last = updates[-1] if updates else {}
     table = [

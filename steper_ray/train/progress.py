@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from steper_ray.core.types import STAGE_TERMS
 from steper_ray.train.checklist import EpochWatch
 from steper_ray.train.curves import Curves
-from steper_ray.train.journal import JournalTail
+from steper_ray.train.journal import JournalTail, updates_of
 from steper_ray.train.trackers import forget_warnings, tracker_warnings
 
 _POLL_S = 0.5
@@ -83,7 +83,7 @@ class TrainProgress:
         told = self._epochs.note(found)
         if not resumed:
             self._tell(told)
-        lines = [line for line in found if "total" in line]
+        lines = updates_of(found)
         if not lines:
             return
         last = lines[-1]

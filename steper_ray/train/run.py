@@ -15,7 +15,7 @@ from steper_ray.drive.placement import SHARE
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.runs import MANIFEST_FILE, Manifest, open_folder, read_manifest, write_json, write_manifest
 from steper_ray.storage.folder import publish, tell_published
-from steper_ray.telemetry.log import open_log
+from steper_ray.telemetry.phase_log import PhaseLog
 from steper_ray.train.checkpoint_folders import PLAN_FILE, torn_checkpoints
 from steper_ray.train.inputs import (
     TrainInputs,
@@ -25,6 +25,7 @@ from steper_ray.train.inputs import (
     claim_train_folder,
     warn_absent_stages,
 )
+from steper_ray.train.journal import read_journal, updates_of
 from steper_ray.train.memory import ALLOCATOR
 from steper_ray.train.prepare import prepare_job
 from steper_ray.train.progress import TrainProgress, figures
@@ -98,7 +99,6 @@ def _finished(folder: Path, fingerprint: str) -> TrainResult | None:
 def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) -> TrainResult:
     from steper_ray.train.forecast import forecast
     from steper_ray.train.job import WEIGHTS
-    from steper_ray.train.journal import read_journal
     from steper_ray.train.room import check_memory
     from steper_ray.train.store import open_units
 
@@ -118,7 +118,8 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
         )
     check_memory(config, inputs.model, ahead.heaviest)
     write_json(folder / PLAN_FILE, {"updates": plan.size})
-    _watched(job, plan)
+    with PhaseLog(folder, "train", planned=plan.size, workers=job.section.workers):
+        run_workers(job, plan)
     lines = read_journal(folder)
     updates = int(lines[-1]["update"])
     counts = count_samples(replace(plan, limit=updates), sizes)  # early stopping may have left some out
@@ -130,18 +131,6 @@ def _train(config: Config, inputs: TrainInputs, folder: Path, fingerprint: str) 
     if config.train.uri:
         tell_published(publish(result.weights, config.train.uri), config.train.uri)
     return result
-
-
-def _watched(job: "TrainJob", plan: "Plan") -> None:
-    """Run the workers, with a line in the log for the beginning and the end."""
-    log = open_log(job.folder, "train")
-    log.tell("phase_started", planned=plan.size, workers=job.section.workers)
-    try:
-        run_workers(job, plan)
-    except BaseException as error:  # also Ctrl-C and SIGTERM: the log says how it ended
-        log.ended(error)
-        raise
-    log.ended(None)
 
 
 def run_workers(job: "TrainJob", plan: "Plan") -> None:
@@ -234,7 +223,7 @@ def count_samples(plan: "Plan", sizes: Sequence[int]) -> dict[str, int]:
 
 
 def _tell(result: TrainResult, lines: Sequence[dict[str, Any]]) -> None:
-    updates = [line for line in lines if "total" in line]
+    updates = updates_of(lines)
     held_out = [line["held_out"] for line in lines if "held_out" in line]
     shown = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in result.counts.items() if number)
     print(f"train: {result.updates} updates; {shown}; {figures(updates[-1])}")

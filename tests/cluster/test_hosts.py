@@ -14,7 +14,7 @@ from steper_ray.config import load_config
 from steper_ray.data.schemas import TRAJECTORIES, read_rows
 from steper_ray.index.run import build
 from steper_ray.train.checkpoint_folders import all_checkpoints
-from steper_ray.train.journal import read_journal
+from steper_ray.train.journal import read_journal, updates_of
 from tests.cluster.hosts import CLUSTER, HEAD, ONE, TWO, Hosts, Program
 from tests.train.tiny import settings_of, write_inputs
 from tests.waiting import wait_until
@@ -188,7 +188,7 @@ def test_a_training_whose_host_is_gone_continues_from_its_checkpoint_when_the_ho
 
 
 def updates(folder: Path) -> list[int]:
-    return [line["update"] for line in read_journal(folder / "train") if "total" in line]
+    return [line["update"] for line in updates_of(read_journal(folder / "train"))]
 
 
 def test_a_service_whose_ingress_is_lost_with_its_host_answers_all_that_comes_afterwards(

@@ -18,6 +18,7 @@ from steper_ray.config import Config, load_config
 from steper_ray.errors import ConfigError, InputError, PhaseFailed, RunFolderError, UserError
 from steper_ray.index.run import build
 from steper_ray.runs import read_manifest
+from steper_ray.telemetry.log import read_log
 
 pytestmark = pytest.mark.lucene
 
@@ -35,6 +36,16 @@ def _corpus(path: Path, count: int) -> Path:
 
 def _config(tmp_path: Path, *overrides: str) -> Config:
     return load_config(None, [f"run.folder={tmp_path / 'run'}", *overrides])
+
+
+def _left(tmp_path: Path) -> list[str]:
+    """Names in the run folder."""
+    return sorted(path.name for path in (tmp_path / "run").iterdir())
+
+
+def _ends(tmp_path: Path) -> list[str]:
+    """Events of the log behind the first."""
+    return [line["event"] for line in read_log(tmp_path / "run" / "index")[1:]]
 
 
 def test_the_facts_say_what_was_indexed(lucene: Any, tmp_path: Path) -> None:
@@ -61,7 +72,9 @@ def test_the_phase_leaves_an_index_a_configuration_and_a_manifest(
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "index.json", "lucene", "manifest.json"]
     assert read_manifest(folder, "index", command="steper index").counts == {"passages": 1500}
     assert len(lucene("search", folder=str(folder), query="word9", k=5)) == 5
-    assert os.listdir(tmp_path / "run") == ["index"]  # noqa: PTH208
+    assert _left(tmp_path) == ["index", "log"]
+    started, finished = read_log(folder)
+    assert (started["event"], finished["event"], finished["passages"]) == ("phase_started", "phase_finished", 1500)
 
 
 def test_an_index_is_replaced_only_when_asked(lucene: Any, tmp_path: Path) -> None:
@@ -72,7 +85,7 @@ def test_an_index_is_replaced_only_when_asked(lucene: Any, tmp_path: Path) -> No
     _corpus(tmp_path / "c.jsonl", 5)
     build(_config(tmp_path, f"index.corpus={tmp_path / 'c.jsonl'}", "index.overwrite=true"))
     assert read_facts(folder).passages == 5
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["index"]
+    assert _left(tmp_path) == ["index", "log"]
 
 
 def test_other_files_are_never_replaced(tmp_path: Path) -> None:
@@ -110,7 +123,7 @@ def test_a_fault_in_mid_corpus_names_its_line_and_leaves_nothing(
     corpus.write_text(corpus.read_text() + json.dumps({"_id": "7", "text": "again"}) + "\n")
     with pytest.raises(UserError, match=r"c\.jsonl, line 101, field 'id': duplicate id, first in line 8; found '7'"):
         build(_config(tmp_path, f"index.corpus={corpus}"))
-    assert list((tmp_path / "run").iterdir()) == []
+    assert _left(tmp_path) == ["log"]
 
 
 def _wait_for(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
@@ -144,7 +157,8 @@ def test_a_killed_child_is_a_failed_phase_that_leaves_nothing(tmp_path: Path) ->
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert f"{PhaseFailed.__name__}: the indexing process was killed by SIGKILL (memory may have run out)" in errors
-    assert list((tmp_path / "run").iterdir()) == []
+    assert _left(tmp_path) == ["log"]
+    assert _ends(tmp_path) == ["phase_failed"]
 
 
 def test_ctrl_c_ends_the_child_and_leaves_nothing(tmp_path: Path) -> None:
@@ -154,7 +168,8 @@ def test_ctrl_c_ends_the_child_and_leaves_nothing(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=60)
     assert "KeyboardInterrupt" in errors
     assert not Path(f"/proc/{worker}").exists()
-    assert list((tmp_path / "run").iterdir()) == []
+    assert _left(tmp_path) == ["log"]
+    assert _ends(tmp_path) == ["phase_stopped"]
 
 
 def test_what_a_killed_phase_leaves_never_opens_and_the_next_one_sweeps_it(tmp_path: Path) -> None:
@@ -165,14 +180,13 @@ def test_what_a_killed_phase_leaves_never_opens_and_the_next_one_sweeps_it(tmp_p
     process.communicate(timeout=60)
     # The orphan ends when it next tells its progress.
     _wait_for(lambda: not Path(f"/proc/{worker}").exists(), "the end of the orphan")
-    (left,) = (tmp_path / "run").iterdir()
-    assert left.name.endswith(".building")
+    (left,) = (tmp_path / "run").glob(".index.*.building")
     with pytest.raises(RunFolderError, match="a half-built index"):
         read_facts(left)
     with pytest.raises(RunFolderError, match="no index in"):
         read_facts(tmp_path / "run" / "index")
     build(_config(tmp_path, f"index.corpus={_corpus(tmp_path / 'c.jsonl', 3)}"))
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["index"]
+    assert _left(tmp_path) == ["index", "log"]
 
 
 def test_a_passage_too_long_behind_the_first_ones_ends_the_build_at_its_line(

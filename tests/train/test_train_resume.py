@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from steper_ray.train.checkpoint_folders import all_checkpoints
-from steper_ray.train.journal import read_journal
+from steper_ray.train.journal import read_journal, updates_of
 from tests.process_tree import family, running
 from tests.train.tiny import settings_of, write_inputs
 from tests.waiting import PATIENCE_S, wait_until
@@ -51,7 +51,7 @@ def wait_for(folder: Path, seen: Callable[[dict[str, Any]], bool]) -> None:
     """Return when the last line of an update is as wanted."""
 
     def told() -> bool:
-        updates = [line for line in read_journal(folder / "train") if "total" in line]
+        updates = updates_of(read_journal(folder / "train"))
         return any(seen(line) for line in updates[-1:])
 
     wait_until(told)
@@ -74,7 +74,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def calm(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The journal of a training by two workers that nobody disturbed."""
     lines = finish(inputs, tmp_path_factory.mktemp("calm"))
-    assert [line["update"] for line in lines if "total" in line] == list(range(1, UPDATES + 1))
+    assert [line["update"] for line in updates_of(lines)] == list(range(1, UPDATES + 1))
     return lines
 
 
@@ -148,7 +148,7 @@ def test_before_a_node_is_taken_away_a_checkpoint_is_written_and_training_goes_o
             cluster.add_node(num_cpus=1, object_store_memory=2**27)
             alone = lines_of(tmp_path)[-1]["update"]
             wait_for(tmp_path, lambda line: line["workers"] == 2 and line["update"] > alone + every)
-            updates = [line for line in lines_of(tmp_path) if "total" in line]
+            updates = updates_of(lines_of(tmp_path))
     finally:
         cluster.shutdown()
     assert [line["update"] for line in updates] == list(range(1, len(updates) + 1))

@@ -14,7 +14,7 @@ from steper_ray.core.types import LoopSettings
 from steper_ray.errors import EnvironmentFault, RunFolderError
 from steper_ray.runs import read_manifest
 from steper_ray.telemetry.log import read_log
-from steper_ray.train.journal import read_journal
+from steper_ray.train.journal import read_journal, updates_of
 from steper_ray.train.run import train
 from steper_ray.train.telling import PART
 from tests.train.tiny import TEMPLATE, config_of, write_inputs
@@ -52,7 +52,7 @@ def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_
     assert not killer.is_alive(), "the training ended before a worker was killed"
 
     lines = read_journal(result.folder)
-    updates = [line for line in lines if "total" in line]
+    updates = updates_of(lines)
     assert [line["update"] for line in updates] == list(range(1, 72 + 1))
     assert updates[-1]["total"] < updates[0]["total"] / 2
     assert [line["update"] for line in lines if "held_out" in line] == [0, 20, 40, 60, 72]

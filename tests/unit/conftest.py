@@ -1,7 +1,8 @@
-"""A generate folder on disk, without a teacher: real Parquet and a fingerprint."""
+"""A generate folder on disk, without a teacher: real Parquet and a fingerprint; one thread for torch."""
 
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,19 @@ from steper_ray.data.schemas import FAILURES, TRAJECTORIES, failure_row, traject
 from steper_ray.drive.writer import PartWriter
 
 Tell = Callable[..., Trajectory]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models of a few thousand weights gain nothing from more, and on a busy machine threads wait for each other."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

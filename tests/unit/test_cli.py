@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from steper_ray.cli import main, split_settings
+from steper_ray.cli import main
+from steper_ray.cli.phases import split_settings
 from steper_ray.errors import ConfigError
 
 GOOD_PASSAGE = json.dumps({"_id": "1", "title": "T", "text": "Some text."})
@@ -257,7 +258,7 @@ def test_flags_become_overrides_wherever_they_stand(
     phase: str, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, list[str]]] = []
-    monkeypatch.setattr("steper_ray.cli.run_phase", lambda phase, settings: seen.append((phase, settings)))
+    monkeypatch.setattr("steper_ray.cli.phases.run_phase", lambda phase, settings: seen.append((phase, settings)))
     assert main([phase, *words]) == 0
     assert seen == [(phase, ["a.yaml", "x.y=1", f"{phase}.limit=5", f"{phase}.sample=3"])]
 
@@ -284,7 +285,7 @@ def test_sigterm_unwinds_the_phase_and_ends_with_143(
         finally:
             unwound.append(True)
 
-    monkeypatch.setattr("steper_ray.cli.run_phase", phase)
+    monkeypatch.setattr("steper_ray.cli.phases.run_phase", phase)
     before = signal.getsignal(signal.SIGTERM)
     assert main(["report"]) == 143
     assert unwound == [True]
@@ -293,6 +294,6 @@ def test_sigterm_unwinds_the_phase_and_ends_with_143(
 
 
 def test_another_exit_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steper_ray.cli.run_phase", lambda *_: sys.exit(7))
+    monkeypatch.setattr("steper_ray.cli.phases.run_phase", lambda *_: sys.exit(7))
     with pytest.raises(SystemExit, match="7"):
         main(["report"])

@@ -114,7 +114,7 @@ def test_a_name_without_a_known_format_is_refused(tmp_path: Path, name: str) -> 
 
 
 def test_memory_does_not_grow_with_the_documents(tmp_path: Path) -> None:
-    source, text = tmp_path / "d.jsonl", "word " * 2_000
+    source, text = tmp_path / "d.jsonl", ("w" * 49 + " ") * 200
     with source.open("w") as file:
         file.writelines(json.dumps({"id": str(number), "text": text}) + "\n" for number in range(400))
     assert source.stat().st_size > 4_000_000

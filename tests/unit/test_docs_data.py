@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from steper_ray.cli import _parser, main, split_settings
+from steper_ray.cli import main
+from steper_ray.cli.parser import make_parser
+from steper_ray.cli.phases import split_settings
 from steper_ray.config import load_config
 from steper_ray.data.corpus import read_corpus
 from steper_ray.data.demonstrations import read_demonstrations
@@ -42,7 +44,7 @@ def test_the_corpus_commands_print_what_the_page_shows(folder: Path, capsys: pyt
 def test_the_settings_of_the_other_commands_are_known(folder: Path) -> None:
     for words, _ in COMMANDS:
         if not words.startswith("corpus"):
-            options = _parser().parse_args(words.split())
+            options = make_parser().parse_args(words.split())
             config = load_config(*split_settings(options.settings))
             assert config.generate.questions is None or len(read_questions(config.generate.questions).questions) == 2
 

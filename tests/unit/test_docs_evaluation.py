@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from steper_ray.cli import _parser, split_settings
+from steper_ray.cli.parser import make_parser
+from steper_ray.cli.phases import split_settings
 from steper_ray.config import load_config
 from steper_ray.data.contamination import HASHES_FILE
 from steper_ray.evaluate.compare import COMPARISON_FILE
@@ -34,7 +35,7 @@ def test_every_command_on_the_page_is_understood() -> None:
         *["report"] * 2,
     ]
     for words in COMMANDS:
-        options = _parser().parse_args([word for word in words if "=" not in word])
+        options = make_parser().parse_args([word for word in words if "=" not in word])
         settings = [word for word in words if "=" in word]
         if hasattr(options, "settings"):
             load_config(None, split_settings(settings)[1])

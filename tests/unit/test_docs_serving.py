@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from steper_ray.cli import _parser
+from steper_ray.cli.parser import make_parser
 from steper_ray.config import load_config
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.faults import FaultType
@@ -35,7 +35,7 @@ def test_every_command_on_the_page_is_understood() -> None:
     commands = [line.split("#")[0].split()[1:] for line in re.findall(r"^    (steper .*)$", PAGE, re.MULTILINE)]
     assert [words[0] for words in commands] == ["serve", "serve", "ask", "serve"]
     for words in commands:
-        _parser().parse_args(words if words[0] == "serve" else words[:2])
+        make_parser().parse_args(words if words[0] == "serve" else words[:2])
         load_config(None, [word for word in words if "=" in word])
 
 

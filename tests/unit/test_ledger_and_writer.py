@@ -169,7 +169,10 @@ def test_the_ledger_finds_what_is_finished_in_any_order(tmp_path: Path) -> None:
     assert ledger.other_text([Question("d", "Who was d?")], 1) == Question("d", "Who was d?")
 
 
-def test_a_second_writer_of_the_same_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+def test_a_second_writer_of_the_same_folder_is_refused_until_the_first_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steper_ray.drive.lock._PROBE_S", 0.1)
     with (
         sole_writer(tmp_path),
         pytest.raises(RunFolderError, match=r"another process writes into .* \(process \d+ on "),

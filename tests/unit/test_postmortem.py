@@ -39,7 +39,7 @@ def broken_index(folder: Path) -> Exception:
         (None, ["/env/bin/steper", "train", "a b.yaml", "x.y=[1]"], False, "steper train 'a b.yaml' 'x.y=[1]'"),
         (["train", "x.y=1"], ["/env/bin/pytest", "-q"], False, "steper train x.y=1"),
         (["train", "x.y=1"], ["jobs/train.py", "x.y=1"], False, "python jobs/train.py x.y=1"),
-        (None, ["/r/steper_ray/cli.py", "index"], False, "python -m steper_ray.cli index"),
+        (None, ["/r/steper_ray/cli/__main__.py", "index"], False, "python -m steper_ray.cli index"),
         (["train"], ["jobs/train.py"], True, "ray job submit --working-dir . -- python jobs/train.py"),
         ([], [], False, "steper"),
     ],

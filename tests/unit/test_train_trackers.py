@@ -14,7 +14,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from steper_ray.errors import ConfigError, EnvironmentFault
 from steper_ray.train import trackers as module
-from steper_ray.train.journal import Journal, JournalTail
+from steper_ray.train.journal import Journal, JournalTail, updates_of
 from steper_ray.train.trackers import Trackers, check_trackers, open_trackers, tracker_warnings, values_of
 
 UPDATE = {"update": 3, "epoch": 0, "total": -0.5, "L_init": 0.25, "L_exp": None, "sigma_init": 0.5, "lr": 1e-4}
@@ -129,6 +129,10 @@ def test_the_numbers_of_a_line_have_names_and_what_is_null_is_left_out() -> None
         "held_out/accuracy_init": 0.5,
         "held_out/selection": 0.75,
     }
+
+
+def test_lines_of_updates_are_told_from_those_of_evaluations() -> None:
+    assert updates_of([HELD_OUT, UPDATE, HELD_OUT]) == [UPDATE]
 
 
 def test_event_files_hold_what_the_journal_holds(tmp_path: Path) -> None:
