@@ -11,8 +11,8 @@ def reload(config: Config) -> None:
     """Replace the replicas of the running service one after the other, and wait for the last one.
 
     Questions in flight are finished by the replicas that have them, new ones wait where no new engine is ready yet.
-    Host and port stay what they were. Weights with another tokenizer or context length, or trained for another loop, are
-    refused: for a while old and new replicas work together.
+    Host and port stay what they were. Weights with another tokenizer or context length, or trained for another loop,
+    are refused: for a while old and new replicas work together.
 
     Raises:
         UserError: weights, index or loop are not usable, or not in the place of those that run, or no service runs;

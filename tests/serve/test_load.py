@@ -107,7 +107,7 @@ def bound_s(answer: dict[str, Any], deadline_s: float) -> float:
     return deadline_s + max(step["usage"]["seconds"] for step in answer["steps"])
 
 
-def test_a_reload_under_load_fails_no_request(url: str, settings: list[str]) -> None:
+def test_a_reload_under_load_and_the_way_back_fail_no_request(url: str, settings: list[str]) -> None:
     done, failed, ended = list[int](), list[str](), threading.Event()
 
     def ask_on(number: int) -> None:
@@ -126,14 +126,18 @@ def test_a_reload_under_load_fails_no_request(url: str, settings: list[str]) -> 
         time.sleep(1)
         reload(load_config(None, [*settings, "student.scripted_steps=2"]))
         time.sleep(1)
+        upgraded = len(done)
+        reload(load_config(None, settings))
+        time.sleep(1)
     finally:
         ended.set()
         for thread in threads:
             thread.join()
     assert failed == []
     assert set(done) <= {2, 3}
-    assert done[-4:] == [2] * 4
-    assert done.count(3) >= 4
+    assert done[:upgraded].count(3) >= 4
+    assert done[upgraded - 4 : upgraded] == [2] * 4
+    assert done[-4:] == [3] * 4
 
 
 def test_a_student_too_slow_for_the_load_answers_with_what_there_is_when_time_is_up(
