@@ -172,4 +172,4 @@ def _fault(error: Exception) -> Fault:
         case TimeoutError():
             return Fault(FaultType.DEADLINE_EXCEEDED, "no step was finished within the deadline")
     logger.error("an unexpected error", exc_info=error)
-    return Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more")
+    return Fault(FaultType.INTERNAL, f"an unexpected error ({type(error).__name__}); the service's log says more")
