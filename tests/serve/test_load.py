@@ -143,7 +143,7 @@ def test_a_reload_under_load_and_the_way_back_fail_no_request(url: str, settings
 def test_a_student_too_slow_for_the_load_answers_with_what_there_is_when_time_is_up(
     url: str, settings: list[str]
 ) -> None:
-    """The bound that an overload meets in earnest: ten steps' time are asked of a service that has four."""
+    """Five steps of a second or so would be needed, four seconds are given, and ten times too many ask."""
     reload(load_config(None, [*settings, f"student.scripted_latency_s={SLOW_S}", "student.scripted_steps=5"]))
     bodies = [{"question": QUESTION, "id": f"s{number}", "deadline_s": 4 * SLOW_S} for number in range(10 * IN_FLIGHT)]
     with ThreadPoolExecutor(len(bodies)) as pool:
