@@ -11,7 +11,14 @@ PATIENCE_S = 10.0
 
 def runs(application: str) -> bool:
     """Whether Serve runs on this cluster and knows the application."""
-    return application in _statuses()
+    import ray
+    from ray import serve
+
+    try:
+        ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+    except ValueError:
+        return False
+    return application in serve.status().applications
 
 
 def refuse_misfit(plan: ServicePlan, application: str) -> None:
@@ -30,10 +37,10 @@ def _form(application: str) -> Form | None:
     import ray
     from ray import serve
     from ray.serve.exceptions import RayServeException
+    from ray.util import list_named_actors
 
-    status = _statuses().get(application)
-    engines = status and status.deployments.get("student")
-    if not engines or not engines.replica_states.get("RUNNING"):
+    # Serve's own status names no deployment while it builds another version of the application.
+    if not any(f"{application}#student#" in actor["name"] for actor in list_named_actors(all_namespaces=True)):
         return None
     try:
         # The engines' handle, since the loop's refuses calls when it is busy.
@@ -41,14 +48,3 @@ def _form(application: str) -> Form | None:
     except (ray.exceptions.RayError, RayServeException, TimeoutError):
         return None
     return found if isinstance(found, Form) else None
-
-
-def _statuses() -> dict[str, Any]:
-    import ray
-    from ray import serve
-
-    try:
-        ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-    except ValueError:
-        return {}
-    return dict(serve.status().applications)
