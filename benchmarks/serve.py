@@ -9,6 +9,8 @@ all contenders but `naive` compute the same prompts and tokens.
 `vs_raw_engine_32` is our rate at 32 clients over that of `LLM.generate` given all recorded prompts at once, question by
 question. `overhead_ms_per_step` is what one client alone waits beyond the time its requests spend in the engine:
 HTTP, loop, retrieval. `naive` takes one request at a time: its rate does not depend on the clients.
+`first_event_ms` is to `step_started`, which comes before the first retrieval; `first_passages_ms` includes that.
+`piece_gap_ms` tells whether tokens are put together for 30 ms before they are sent.
 """
 
 import argparse
@@ -33,6 +35,7 @@ ONCE = ("naive", "scripted")
 """Run in the first repeat alone."""
 CLIENTS, AGAIN = (1, 2, 4, 8, 16, 32, 64), (1, 16, 32)
 """Numbers of clients of the first repeat, and of the others: those that stand in ratios."""
+SATURATED = 0.95
 TIMEOUT_S = 1800
 THREADS = {"OMP_WAIT_POLICY": "passive"}
 """As in `benchmarks/generate.py`: spinning threads take each other's core."""
@@ -131,12 +134,21 @@ def _ratios(runs: Runs) -> list[Ratio]:
         ratios.append(Ratio("first_passages_ms", value, "to the first passages, one client, ms"))
         value = median(ours["rps_16_streamed"] / ours["rps_16"] for ours in service)
         ratios.append(Ratio("streamed_16", value, "answers/s at 16 clients, streamed / not"))
-    if "scripted" in runs:
-        rates = {name: value for name, value in runs["scripted"][0].items() if name.startswith("rps_")}
-        best = max(rates, key=lambda name: rates[name])
-        clients = best.removeprefix("rps_")
-        ratios.append(Ratio("scripted_rps", rates[best], f"answers/s of three steps, best at {clients} clients"))
-    return ratios
+        value = median(ours["piece_gap_ms_alone"] for ours in service)
+        ratios.append(Ratio("piece_gap_ms", value, "between pieces of a rationale, one client, ms", at_least=30))
+    return ratios + (_ceiling(runs["scripted"][0]) if "scripted" in runs else [])
+
+
+def _ceiling(figures: dict[str, float]) -> list[Ratio]:
+    """What the service does when its student costs nothing, and from how many clients on it does no more."""
+    rates = {int(name.removeprefix("rps_")): value for name, value in figures.items() if name.startswith("rps_")}
+    best = max(rates.values())
+    saturated = min(clients for clients, rate in rates.items() if rate >= SATURATED * best)
+    return [
+        Ratio("scripted_rps", best, "answers/s of three steps, scripted student, best of all numbers of clients"),
+        Ratio("scripted_saturates_at", saturated, f"clients from which on there are {SATURATED:.0%} of these"),
+        Ratio("ingress_rps", figures["ingress_rps"], "GET /v1/models /s: the ingress without the loop, 64 clients"),
+    ]
 
 
 def _facts(plan: ServingPlan) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class Watched:
     """From request to first event; streamed alone."""
     first_passages: list[float] = field(default_factory=list)
     """From request to the passages of the first step; streamed alone."""
+    gaps: list[float] = field(default_factory=list)
+    """Between two pieces of one rationale; streamed alone."""
     steps: int = 0
     failed: int = 0
 
@@ -79,16 +81,36 @@ async def _client(
 
 
 async def _streamed(response: aiohttp.ClientResponse, started: float, watched: Watched) -> Any:
-    name, data, first = "", b"", 0.0
+    name, data, seen, piece_at = "", b"", 0, 0.0
     async for line in response.content:
         if line.startswith(b"event: "):
-            name = line[7:].strip().decode()
-            if not first:
-                first = time.perf_counter()
-                watched.first_events.append(first - started)
+            name, now = line[7:].strip().decode(), time.perf_counter()
+            if not seen:
+                watched.first_events.append(now - started)
             if name == "passages" and len(watched.first_passages) < len(watched.first_events):
-                watched.first_passages.append(time.perf_counter() - started)
+                watched.first_passages.append(now - started)
+            if name == "rationale" and piece_at:
+                watched.gaps.append(now - piece_at)
+            piece_at = now if name == "rationale" else 0.0
+            seen += 1
         elif line.startswith(b"data: "):
             data = line[6:]
     assert name == "answer", data[:300]
     return json.loads(data)
+
+
+async def gets(url: str, path: str, clients: int, seconds: float) -> float:
+    """Answers per second to a GET that so many clients repeat."""
+    done, ends = 0, time.perf_counter() + seconds
+
+    async def one(session: aiohttp.ClientSession) -> None:
+        nonlocal done
+        while time.perf_counter() < ends:
+            async with session.get(url + path) as response:
+                assert response.status == 200
+                await response.read()
+            done += 1
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        await asyncio.gather(*(one(session) for _ in range(clients)))
+    return done / seconds

@@ -8,7 +8,7 @@ import psutil
 
 from benchmarks.processes import process_name
 
-SAMPLING_S = 5.0
+SAMPLING_S = 2.0
 
 
 class MemoryWatch:

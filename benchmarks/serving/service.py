@@ -4,13 +4,14 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
 
 from benchmarks.generation.engine import section
 from benchmarks.generation.workload import INDEX, read_workload, settings
-from benchmarks.serving.clients import Asked, Watched, closed_loop
+from benchmarks.serving.clients import Asked, Watched, closed_loop, gets
 from benchmarks.serving.memory import MemoryWatch
 from benchmarks.serving.model import ServedLoader
 from benchmarks.serving.plan import ServingPlan, report
@@ -25,6 +26,8 @@ LIMITS = ServeSection(port=0, max_ongoing=256, max_queued=1024, deadline_s=600, 
 RAY = RaySection(num_cpus=8)
 STREAMED = 16
 """Clients of the streamed round."""
+INGRESS_CLIENTS = 64
+"""Clients that ask the ingress for what it knows by itself."""
 
 
 def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
@@ -58,6 +61,7 @@ def scripted(plan: ServingPlan, folder: Path) -> dict[str, Any]:  # noqa: ARG001
         for clients in (*plan.clients, 256):
             found = asyncio.run(closed_loop(url, bodies, clients, seconds=plan.scripted_seconds))
             figures |= _figures(str(clients), found) | {f"refused_{clients}": float(found.failed)}
+        figures["ingress_rps"] = asyncio.run(gets(url, "/v1/models", INGRESS_CLIENTS, plan.scripted_seconds))
     return report(began, time.time(), figures)
 
 
@@ -97,11 +101,8 @@ def _figures(clients: str, found: Watched) -> dict[str, float]:
 
 
 def _first(found: Watched) -> dict[str, float]:
-    events, passages = sorted(found.first_events), sorted(found.first_passages)
-    return {
-        "first_event_ms": 1000 * events[len(events) // 2],
-        "first_passages_ms": 1000 * passages[len(passages) // 2],
-    }
+    seen = {"first_event": found.first_events, "first_passages": found.first_passages, "piece_gap": found.gaps}
+    return {f"{name}_ms": 1000 * median(times) for name, times in seen.items()}
 
 
 def _engine_s(journal: Path, found: Watched) -> float:

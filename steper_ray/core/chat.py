@@ -5,6 +5,8 @@ step s + 1 start with the ids of step s followed by the target ids of r_s: the e
 one-pass packing both rest on that.
 """
 
+import hashlib
+import json
 import re
 from datetime import datetime
 from functools import lru_cache
@@ -46,6 +48,9 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Token ids of a text."""
+
+    def get_vocab(self) -> dict[str, int]:
+        """All tokens and their ids, the added ones included."""
 
     @property
     def added_tokens_decoder(self) -> dict[int, Any]:
@@ -102,6 +107,12 @@ class ChatFormat:
     def target_ids(self, text: str) -> list[int]:
         """Token ids of what the model shall write, the end-of-turn token included."""
         return [*self._encode(self._plain(text)), *self._encode(self._end_of_turn)]
+
+    def digest(self) -> str:
+        """Of vocabulary and template: formats of one digest write the same ids and understand each other's."""
+        opened, dialogue = self.prompt_ids(Prompt(_PROBE[:1])), self._render(list(_PROBE))
+        told = [sorted(self._tokenizer.get_vocab().items()), opened, dialogue, self.end_of_turn_id]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def _pieces(self, messages: list[Message]) -> list[str]:
         pieces, done = [], ""

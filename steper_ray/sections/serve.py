@@ -36,6 +36,10 @@ class ServeSection(Section):
     """Most retrievers; as `engine_replicas_max`."""
     retriever_target_ongoing: Positive = 8
     """Searches in flight per retriever that Serve then aims at."""
+    upscale_delay_s: float = Field(default=30.0, gt=0)
+    """How long more requests must be in flight before a replica is added, seconds."""
+    downscale_delay_s: float = Field(default=600.0, gt=0)
+    """How long fewer must be in flight before one is taken away, seconds; an engine takes long to start."""
     max_ongoing: Positive = 64
     """Questions in flight per loop replica."""
     max_queued: Positive = 128

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import ray
 from ray import serve
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import LoggingConfig
@@ -13,11 +14,14 @@ from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import LoopReplica
 from steper_ray.serve.plan import LIGHT_CPUS, ServicePlan, engine_resources, plan_service
 from steper_ray.serve.retriever import RetrieverReplica
+from steper_ray.serve.running import refuse_misfit
 from steper_ray.serve.student import StudentReplica
 
 APPLICATION = "steper"
 UNLIMITED = 100_000
 """Calls in flight per replica where the loop's limits already bound them."""
+WINDOW_S = 30.0
+"""Over which Serve averages the requests in flight, at most."""
 CHECK_S = 2.0
 """Time between Serve's looks at a replica; a dead one is replaced that fast."""
 
@@ -26,16 +30,20 @@ def build_app(config: Config) -> serve.Application:
     """The application for `serve run` and Serve config files (`import_path: steper_ray.serve.app:build_app`).
 
     Raises:
-        UserError: see `plan_service`.
+        UserError: see `plan_service`, and `refuse_misfit` for a service that runs already.
     """
-    return bind(plan_service(config))
+    plan = plan_service(config)
+    if ray.is_initialized():
+        refuse_misfit(plan, APPLICATION)
+    return bind(plan)
 
 
 def bind(plan: ServicePlan) -> serve.Application:
     """The deployments of a checked plan, handles passed inwards. Needs a connection to Ray."""
     limits = plan.limits
-    engines = _count(limits.engine_replicas, limits.engine_replicas_max, limits.engine_target_ongoing)
-    searchers = _count(limits.retriever_replicas, limits.retriever_replicas_max, limits.retriever_target_ongoing)
+    pace = _pace(limits)
+    engines = _count(limits.engine_replicas, limits.engine_replicas_max, limits.engine_target_ongoing, pace)
+    searchers = _count(limits.retriever_replicas, limits.retriever_replicas_max, limits.retriever_target_ongoing, pace)
     searching = resources(RETRIEVER_CPUS, 0, plan.retriever_resource)
     # A reload starts each light replica before its predecessor ends; an engine may lack the room for that.
     beside, patient = {"max_surge_percent": 100}, {"graceful_shutdown_timeout_s": limits.deadline_s}
@@ -67,12 +75,24 @@ def _deploy(
     return made
 
 
-def _count(least: int, most: int | None, target: int) -> dict[str, Any]:
+def _count(least: int, most: int | None, target: int, pace: dict[str, float]) -> dict[str, Any]:
     """A fixed number of replicas, or one that follows the requests in flight."""
     if most is None:
         return {"num_replicas": least}
-    scaling = AutoscalingConfig(min_replicas=least, max_replicas=most, target_ongoing_requests=target)
+    scaling = AutoscalingConfig(min_replicas=least, max_replicas=most, target_ongoing_requests=target, **pace)
     return {"autoscaling_config": scaling}
+
+
+def _pace(limits: ServeSection) -> dict[str, float]:
+    """How fast numbers follow: requests in flight are averaged over no longer than the shorter delay."""
+    up, down = limits.upscale_delay_s, limits.downscale_delay_s
+    window = min(WINDOW_S, up, down)
+    return {
+        "upscale_delay_s": up,
+        "downscale_delay_s": down,
+        "look_back_period_s": window,
+        "metrics_interval_s": window / 3,
+    }
 
 
 def _actor_options(asked: dict[str, float]) -> dict[str, Any]:

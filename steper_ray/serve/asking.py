@@ -44,13 +44,15 @@ class Asker:
         """Answer one question.
 
         Raises:
-            Fault: overloaded, unavailable, unanswerable, or nothing done within the deadline.
+            Fault: overloaded, unavailable, unanswerable, or no step finished within the deadline.
         """
         started = time.perf_counter()
         options = replace(options, request_id=request_id.get())
         try:
             answered = await Deadline(options.until + GRACE_S).wait(self._answer(question, options))
-        except (BackendError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise _no_turn() from error
+        except BackendError as error:
             raise _fault(error) from error
         return answer_of(answered, time.perf_counter() - started)
 
@@ -108,7 +110,7 @@ class Asker:
                 return answered
 
     async def _outcomes(self, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
-        started, deadline = time.perf_counter(), Deadline(options.until + GRACE_S)
+        started, deadline, begun = time.perf_counter(), Deadline(options.until + GRACE_S), False
         try:
             async with aclosing(self._events(question, options)) as events:
                 while True:
@@ -116,10 +118,11 @@ class Asker:
                     if isinstance(event, Answered):
                         yield answer_of(event, time.perf_counter() - started)
                         return
+                    begun = True
                     yield event
         except Exception as error:
             # The response has perhaps begun, so that nobody else could turn this into one.
-            yield _fault(error)
+            yield _no_turn() if isinstance(error, TimeoutError) and not begun else _fault(error)
 
     async def _events(self, question: Question, options: LoopOptions) -> AsyncGenerator[Event | Answered, None]:
         """The loop's events; when its replica dies, those of another one that goes on behind the finished steps."""
@@ -159,6 +162,11 @@ def _overloaded() -> Fault:
     return Fault(FaultType.OVERLOADED, "too many questions are waiting; ask again later")
 
 
+def _no_turn() -> Fault:
+    """The loop, which keeps the deadline itself, has not even said that it is over: the question still waits."""
+    return Fault(FaultType.OVERLOADED, "no turn came within the deadline; ask again later")
+
+
 def _dead() -> Fault:
     return Fault(FaultType.UNAVAILABLE, f"{TRIES} replicas of the loop died over this question")
 
@@ -172,4 +180,4 @@ def _fault(error: Exception) -> Fault:
         case TimeoutError():
             return Fault(FaultType.DEADLINE_EXCEEDED, "no step was finished within the deadline")
     logger.error("an unexpected error", exc_info=error)
-    return Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more")
+    return Fault(FaultType.INTERNAL, f"an unexpected error ({type(error).__name__}); the service's log says more")

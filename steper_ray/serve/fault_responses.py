@@ -78,7 +78,10 @@ def handle_faults(api: FastAPI) -> None:
 
     @api.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> JSONResponse:
-        response = respond(request, Fault(FaultType.INTERNAL, f"{type(error).__name__}; the service's log says more"))
+        response = respond(
+            request,
+            Fault(FaultType.INTERNAL, f"an unexpected error ({type(error).__name__}); the service's log says more"),
+        )
         # Starlette answers this one outside of all middleware.
         response.headers.update(HEADERS)
         return response

@@ -73,7 +73,7 @@ _SENTENCES = {
     FaultType.OVERLOADED: "too many questions are waiting; ask again later",
     FaultType.UNAVAILABLE: "student and index are not ready after 10 s",
     FaultType.DEADLINE_EXCEEDED: "no step was finished within the deadline",
-    FaultType.INTERNAL: "KeyError; the service's log says more",
+    FaultType.INTERNAL: "an unexpected error (KeyError); the service's log says more",
 }
 _RETRY_AFTER_S = {FaultType.RATE_LIMITED: 1, FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
 

@@ -4,17 +4,19 @@ from steper_ray.config import Config
 from steper_ray.drive.cluster import connect
 from steper_ray.errors import PhaseFailed, UserError
 from steper_ray.serve.plan import plan_service
+from steper_ray.serve.running import refuse_misfit, runs
 
 
 def reload(config: Config) -> None:
     """Replace the replicas of the running service one after the other, and wait for the last one.
 
     Questions in flight are finished by the replicas that have them, new ones wait where no new engine is ready yet.
-    Host and port stay what they were. Weights with another tokenizer or another loop need a service of their own: for
-    a while old and new replicas work together.
+    Host and port stay what they were. Weights with another tokenizer or context length, or trained for another loop,
+    are refused: for a while old and new replicas work together.
 
     Raises:
-        UserError: weights, index or loop are not usable, or no service runs; found before anything changes.
+        UserError: weights, index or loop are not usable, or not in the place of those that run, or no service runs;
+            found before anything changes.
         PhaseFailed: the new replicas do not start; the old ones go on as long as Serve keeps them.
     """
     plan = plan_service(config)
@@ -23,25 +25,15 @@ def reload(config: Config) -> None:
 
     from steper_ray.serve.app import APPLICATION, bind
 
-    if APPLICATION not in _applications():
+    if not runs(APPLICATION):
         raise UserError(
             f"no application {APPLICATION!r} runs on this cluster; start it with `steper serve`, or name the cluster "
             "with ray.address"
         )
+    refuse_misfit(plan, APPLICATION)
     target = ray_serve.RunTarget(target=bind(plan), name=APPLICATION, route_prefix="/")
     try:
         ray_serve.run_many([target])
     except RuntimeError as error:
         raise PhaseFailed(f"the new replicas do not start: {str(error).strip().splitlines()[-1]}") from error
     print("serve: reloaded", flush=True)
-
-
-def _applications() -> set[str]:
-    import ray
-    from ray import serve as ray_serve
-
-    try:
-        ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-    except ValueError:
-        return set()
-    return set(ray_serve.status().applications)

@@ -9,6 +9,7 @@ from steper_ray.backends.pieces import coalesced
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.drive.job import load_chat
 from steper_ray.errors import BackendError
+from steper_ray.serve.form import Form, form_of
 from steper_ray.serve.plan import ServicePlan
 
 PIECE_S = 0.03
@@ -23,11 +24,17 @@ class StudentReplica:
         # Ray sets this to the actor's logical CPUs; torch and vLLM read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(plan.threads)
         self._chat = load_chat(plan.student, plan.how)
+        # Read now: the folder may hold other weights by the time somebody asks.
+        self._form = form_of(plan, self._chat)
         self._model = plan.load(plan.student, plan.seed, self._chat)
 
     async def context_tokens(self) -> int | None:
         """Most tokens of prompt and completion together."""
         return self._model.context_tokens
+
+    async def form(self) -> Form:
+        """How its prompts have to be written and measured."""
+        return self._form
 
     async def complete(self, request: Request) -> Completion:
         """Write one completion; see `LanguageModel.complete`."""

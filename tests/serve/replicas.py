@@ -34,3 +34,11 @@ def ongoing(deployment: str) -> int:
 
     counts: list[int] = ray.get([replica.get_num_ongoing_requests.remote() for replica in replicas(deployment)])
     return sum(counts)
+
+
+def running(deployment: str) -> int:
+    """Replicas of a deployment that Serve sends requests to."""
+    from ray import serve
+
+    states = serve.status().applications["steper"].deployments[deployment].replica_states
+    return int(states.get("RUNNING", 0))

@@ -43,6 +43,15 @@ def test_engines_and_retrievers_follow_the_requests_in_flight_if_asked() -> None
     assert (searchers.min_replicas, searchers.max_replicas) == (2, 2)
 
 
+def test_numbers_follow_as_fast_as_they_are_told_to() -> None:
+    slow = deployments(engine_replicas_max=2)["student"]._deployment_config.autoscaling_config
+    assert (slow.upscale_delay_s, slow.downscale_delay_s) == (30, 600)
+    assert (slow.look_back_period_s, slow.metrics_interval_s) == (30, 10)
+    fast = deployments(retriever_replicas_max=2, upscale_delay_s=1, downscale_delay_s=3)["retriever"]
+    scaling = fast._deployment_config.autoscaling_config
+    assert (scaling.upscale_delay_s, scaling.downscale_delay_s, scaling.look_back_period_s) == (1, 3, 1)
+
+
 def test_a_most_below_the_least_is_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"serve\.engine_replicas_max must be at least serve\.engine_replicas=3, found 2"

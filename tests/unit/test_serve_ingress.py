@@ -185,7 +185,8 @@ async def test_a_body_beyond_the_limit_is_refused_however_it_is_sent() -> None:
         assert response.json() == {"error": {"type": "body_too_large", "message": "the body is longer than 1000 bytes"}}
 
 
-async def test_the_deadline_ends_a_question() -> None:
+async def test_a_question_that_waits_past_its_deadline_is_told_to_come_back() -> None:
+    """The loop would have said by itself that the time is up, had it begun."""
     ended = asyncio.Event()
 
     async def drive(question: Question, options: LoopOptions) -> Answered:
@@ -196,10 +197,11 @@ async def test_the_deadline_ends_a_question() -> None:
         raise AssertionError
 
     response = await post({"question": "So?"}, drive)
-    assert response.status_code == 504
+    assert response.status_code == 503
     assert response.json() == {
-        "error": {"type": "deadline_exceeded", "message": "no step was finished within the deadline"}
+        "error": {"type": "overloaded", "message": "no turn came within the deadline; ask again later"}
     }
+    assert response.headers["Retry-After"] == "1"
     assert ended.is_set()
 
 

@@ -145,6 +145,19 @@ async def test_a_deadline_after_a_step_gives_a_partial_answer_and_without_one_an
     assert (await streamed(service, {**seconds, "deadline_s": 0.03}))[-1][1]["error"]["type"] == "deadline_exceeded"
 
 
+async def test_a_stream_that_waits_past_its_deadline_is_refused_before_it_begins() -> None:
+    service = Service(plan_of(ServeSection(deadline_s=0.2)))
+
+    async def queued(*_: Any) -> Any:
+        await asyncio.sleep(30)
+        yield None
+
+    service.loop._replica.events = queued
+    response = await service.post("/v1/answer/stream", ASKED)
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "1")
+    assert response.json()["error"]["type"] == "overloaded"
+
+
 async def test_a_deadline_that_is_near_forces_the_answer_while_there_is_time() -> None:
     service = Service(plan_of(scripted_latency_s=0.2, scripted_steps=5))
     body = (await service.post("/v1/answer", {**ASKED, "deadline_s": 1.1})).json()
