@@ -71,7 +71,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     except ExecutionTimeoutError as error:
         raise PhaseFailed(
             f"nothing was finished for {job.patience_s / 60:.0f} minutes. Perhaps no node has room for an engine, "
-            f"which asks for 1 CPU and {engine_gpus(job.model)} GPUs. {_CONTINUE}"
+            f"which asks for 1 CPU and {engine_gpus(job.model):g} GPUs. {_CONTINUE}"
         ) from error
     finally:
         for actor in [foreman, *(handle.actor for handle in retrievers)]:

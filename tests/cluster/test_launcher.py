@@ -98,6 +98,25 @@ def test_instances_get_their_rights_from_a_role_and_no_file_holds_a_secret(path:
         assert roles[read(path)["provider"]["type"]] in group["node_config"]
 
 
+@pytest.mark.parametrize("path", [path for path in CLOUDS if path.stem.startswith("aws")], ids=lambda path: path.stem)
+def test_on_aws_the_head_alone_may_start_nodes_and_give_them_no_other_role_than_theirs(path: Path) -> None:
+    groups = read(path)["available_node_types"]
+    profiles = {name: group["node_config"]["IamInstanceProfile"]["Name"] for name, group in groups.items()}
+    assert profiles == {"head": "steper-ray-head"} | dict.fromkeys(
+        ("retrieval", "teacher", "training"), "steper-ray-node"
+    )
+    rights = {}
+    for role in set(profiles.values()):
+        policy = json.loads((ROOT / "cluster" / "iam" / f"{role}.json").read_text())
+        rights[role] = {statement["Sid"]: statement for statement in policy["Statement"]}
+    assert all("s3:" in str(statement["Action"]) for statement in rights["steper-ray-node"].values())
+    head = rights["steper-ray-head"]
+    assert rights["steper-ray-node"].items() <= head.items()
+    assert head["GiveNodesTheirRole"]["Resource"].endswith(":role/steper-ray-node")
+    tag = head["EndNodesOfTheCluster"]["Condition"]["StringLike"]["aws:ResourceTag/ray-cluster-name"]
+    assert read(path)["cluster_name"].startswith(tag.removesuffix("*"))
+
+
 def test_the_shared_environment_turns_tokens_on_and_finds_a_cut_node_within_seconds() -> None:
     values = dict(line.split("=") for line in ENV.splitlines() if line and not line.startswith("#"))
     assert values["RAY_AUTH_MODE"] == "token"
