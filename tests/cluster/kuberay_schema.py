@@ -1,7 +1,7 @@
-"""The fields of KubeRay's own kinds (ray.io/v1), every one that version 1.6 knows: a typing error is an unknown field.
+"""The fields of KubeRay's own kinds (ray.io/v1), whether used here or not: a typing error is an unknown field.
 
-Names, types, words and required fields follow the Go types of the operator's API, compared field by field with its
-source. What belongs to Kubernetes (pods, services, metadata) is an object here and judged in kubernetes_parts.py.
+Names, types, words and required fields follow the Go types of the operator's API, version 1.6. What belongs to
+Kubernetes (pods, services, metadata) is an object here and judged in kubernetes_parts.py.
 """
 
 from typing import Any
@@ -143,4 +143,4 @@ def kind(name: str, spec: Schema) -> Schema:
     return strict("apiVersion kind metadata spec", **fields)
 
 
-KINDS = {"RayCluster": kind("RayCluster", CLUSTER), "RayJob": kind("RayJob", JOB), "RayService": kind("RayService", SERVICE)}
+KINDS = {name: kind(name, spec) for name, spec in {"RayCluster": CLUSTER, "RayJob": JOB, "RayService": SERVICE}.items()}

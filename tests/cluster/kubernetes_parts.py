@@ -1,4 +1,4 @@
-"""The parts of a manifest that are Kubernetes' own, judged by its schemas, in the strict form that knows no more fields.
+"""The parts of a manifest that are Kubernetes' own, judged by its schemas in their strict form: no unknown field.
 
 The schemas allow an empty value everywhere and any word where the API server takes one of a few; these slips are
 looked for here.

@@ -141,7 +141,7 @@ def test_fields_of_the_operator_that_we_do_not_use_are_known(name: str) -> None:
 def test_a_job_in_a_standing_cluster_leaves_out_what_the_operator_refuses_there(job: Manifest) -> None:
     spec = job["spec"]
     assert spec["clusterSelector"] == {"ray.io/cluster": of_kind("RayCluster")["metadata"]["name"]}
-    assert not spec.get("shutdownAfterJobFinishes") and not spec.get("backoffLimit") and not spec.get("suspend")
+    assert not any(spec.get(field) for field in ("shutdownAfterJobFinishes", "backoffLimit", "suspend"))
     assert spec["submissionMode"] != "SidecarMode"
     assert spec["submitterConfig"]["backoffLimit"] > 0, "a submitter that loses the head is started again"
 
