@@ -40,7 +40,7 @@ def main(folder: Path, questions: Path, index: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     os.environ |= {"HOME": str(folder), "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
     os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="steper-")
-    # Ray Data asks for more GPUs once it has measured the first engine, every 10 s; this work takes less than a minute.
+    # Ray Data asks for more GPUs once it has measured the first engine, and by default every 10 s.
     os.environ["RAY_DATA_MIN_GAP_BETWEEN_AUTOSCALING_REQUESTS"] = "2"
     head = start_head(folder)
     import ray
