@@ -1,7 +1,8 @@
 """The fields of KubeRay's own kinds (ray.io/v1), whether used here or not: a typing error is an unknown field.
 
-Names, types, words and required fields follow the Go types of the operator's API, version 1.6. What belongs to
-Kubernetes (pods, services, metadata) is an object here and judged in kubernetes_parts.py.
+Names, types, words and required fields follow the Go types of the operator's API, less what came after version 1.6
+(a group's `priority`, say), which an operator of that version refuses. What belongs to Kubernetes (pods, services,
+metadata) is an object here and judged in kubernetes_parts.py.
 """
 
 from typing import Any
@@ -54,7 +55,6 @@ WORKERS = strict(
     minReplicas=COUNT,
     maxReplicas=COUNT,
     idleTimeoutSeconds=COUNT,
-    priority={"type": "integer"},
     scaleStrategy=strict(workersToDelete=many(TEXT)),
     numOfHosts=COUNT,
 )

@@ -89,6 +89,41 @@ def test_the_spot_variant_differs_in_nothing_but_the_teachers_market(cloud: str)
     assert plain == spot
 
 
+@pytest.mark.parametrize("path", CLOUDS, ids=lambda path: path.stem)
+def test_gpus_asked_for_by_number_bring_nodes_for_teachers_and_none_for_training(path: Path) -> None:
+    assert launched(read(path), {"CPU": 1.0, "GPU": 4.0}, 4) == {"teacher": 2}
+    assert launched(read(path), {"CPU": 1.0, "GPU": 8.0, "training": 0.001}, 1) == {"training": 1}
+    assert launched(read(path), {"CPU": 0.5, "retrieval": 0.001}, 2) == {"retrieval": 1}
+
+
+def launched(values: dict[str, Any], bundle: dict[str, float], count: int) -> dict[str, int]:
+    """What the scheduler of Ray's autoscaler starts on an empty cluster for so many bundles."""
+    from ray.autoscaler.v2.instance_manager.config import NodeTypeConfig
+    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+    from ray.autoscaler.v2.utils import ResourceRequestUtil
+    from ray.core.generated.autoscaler_pb2 import ClusterResourceConstraint
+
+    groups = {
+        name: NodeTypeConfig(
+            name,
+            group["min_workers"],
+            group["max_workers"],
+            priority=group.get("priority", 0),
+            resources=group["resources"],
+        )
+        for name, group in values["available_node_types"].items()
+    }
+    wanted = ResourceRequestUtil.group_by_count([ResourceRequestUtil.make(bundle) for _ in range(count)])
+    request = SchedulingRequest(
+        disable_launch_config_check=True,
+        node_type_configs=groups,
+        max_num_nodes=values["max_workers"],
+        cluster_resource_constraints=[ClusterResourceConstraint(resource_requests=wanted)],
+    )
+    reply = ResourceDemandScheduler(None).schedule(request)
+    return {launch.instance_type: launch.count for launch in reply.to_launch}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_instances_get_their_rights_from_a_role_and_no_file_holds_a_secret(path: Path) -> None:
     text = path.read_text()
