@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from steper_ray.errors import ConfigError
 from steper_ray.sections.ablate import AblateSection
 from steper_ray.sections.base import Section
 from steper_ray.sections.evaluate import EvaluateSection
 from steper_ray.sections.generate import GenerateSection, SamplesSection
-from steper_ray.sections.model import ModelSection
+from steper_ray.sections.model import ModelSection, check_gpus
 from steper_ray.sections.serve import ServeSection
 from steper_ray.sections.shared import IndexSection, LoopSection, RaySection, RetrieverSection, RunSection
 from steper_ray.sections.train import TrainSection
@@ -39,6 +39,12 @@ class Config(Section):
     evaluate: EvaluateSection = EvaluateSection()
     serve: ServeSection = ServeSection()
     ablate: AblateSection = AblateSection()
+
+    @model_validator(mode="after")
+    def _engines_have_their_gpus(self) -> "Config":
+        check_gpus("teacher", self.teacher)
+        check_gpus("student", self.student)
+        return self
 
     def folder(
         self, phase: Literal["index", "generate", "samples", "train", "evaluate", "serve", "report", "ablate"]

@@ -123,8 +123,10 @@ def threads_per_engine(engines: int) -> int:
     return int(wanted) if wanted.isdigit() else max(1, (os.cpu_count() or 1) // engines)
 
 
-def engine_gpus(model: ModelSection) -> int:
+def engine_gpus(model: ModelSection) -> float:
     """GPUs that one engine asks Ray for; what the cluster has at the moment says nothing, it may scale up from zero."""
+    if model.gpus is not None:
+        return model.gpus
     if model.backend != "vllm" or model.device == "cpu" or (model.device == "auto" and _cpu_build()):
         return 0
     return model.tensor_parallel_size

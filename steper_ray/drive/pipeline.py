@@ -17,7 +17,7 @@ from steper_ray.drive.cluster import engine_gpus
 from steper_ray.drive.foreman import start_foreman
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.load import Load
-from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE, Ask, resources
+from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE, Ask, even_calls, resources
 from steper_ray.drive.retrieval import RetrieverHandle, start_retrievers
 from steper_ray.drive.worker import LoopWorker
 from steper_ray.errors import BackendError, PhaseFailed
@@ -71,7 +71,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
     except ExecutionTimeoutError as error:
         raise PhaseFailed(
             f"nothing was finished for {job.patience_s / 60:.0f} minutes. Perhaps no node has room for an engine, "
-            f"which asks for 1 CPU and {engine_gpus(job.model)} GPUs. {_CONTINUE}"
+            f"which asks for 1 CPU and {engine_gpus(job.model):g} GPUs. {_CONTINUE}"
         ) from error
     finally:
         for actor in [foreman, *(handle.actor for handle in retrievers)]:
@@ -116,7 +116,8 @@ def _dataset(work: Path, job: LoopJob, retrievers: list[RetrieverHandle], forema
     metadata = pq.read_metadata(work)
     leases = metadata.num_row_groups
     worker: Any = LoopWorker  # Ray's annotation leaves out classes whose calls are coroutines
-    open_leases = job.open_leases(metadata.row_group(0).num_rows)
+    gpus = engine_gpus(job.model)
+    open_leases = even_calls(job.open_leases(metadata.row_group(0).num_rows), resources(1, gpus))
     # One lease number per block: results leave per block, and a slow lease would hold its block-mates.
     return ray.data.range(leases, override_num_blocks=leases).map(
         worker,
@@ -128,7 +129,7 @@ def _dataset(work: Path, job: LoopJob, retrievers: list[RetrieverHandle], forema
             max_concurrent_calls_per_actor=open_leases,
         ),
         num_cpus=1,
-        num_gpus=engine_gpus(job.model),
+        num_gpus=gpus,
         resources={job.model.resource: SHARE} if job.model.resource else {},
     )
 

@@ -15,6 +15,7 @@ RETRIEVER_CPUS = 0.5
 GROUP_LABEL = "ray.io/node-group"
 """Set on nodes that Ray's cluster launcher or KubeRay started, hence where an autoscaler may start more."""
 _POLL_S = 1.0
+_DATA_PLACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,18 @@ def resources(cpus: float, gpus: float = 0, custom: str | None = None) -> dict[s
     """Resources of one actor by Ray's names; nothing that is zero."""
     asked = {"CPU": cpus, "GPU": gpus, **({custom: SHARE} if custom else {})}
     return {name: amount for name, amount in asked.items() if amount}
+
+
+def even_calls(least: int, each: Mapping[str, float]) -> int:
+    """The fewest calls at a time, from `least` up, whose shares of an actor make up the whole actor again.
+
+    Ray Data reckons with the resources of one call, rounded to five places. Where that rounds them down, three calls of
+    0.33333 are less than an actor, and it never asks the autoscaler for the last one.
+    """
+    calls = least
+    while any(round(amount / calls, _DATA_PLACES) * calls < amount for amount in each.values()):
+        calls += 1
+    return calls
 
 
 def lacking(asks: Sequence[Ask], nodes: Sequence[Mapping[str, float]]) -> str:

@@ -41,6 +41,9 @@ class ModelSection(Section):
     """Share of each GPU's memory that the engine takes."""
     tensor_parallel_size: Positive = 1
     """GPUs of one engine."""
+    gpus: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """GPUs that one engine asks Ray for, below 1 to share one with others (`gpu_memory_utilization` at most as much);
+    empty: `tensor_parallel_size` for `vllm` on GPUs, else none. What is asked is asked for any backend."""
     max_batch: Positive = 64
     """Most sequences that the engine decodes at once."""
     resource: str | None = None
@@ -82,3 +85,24 @@ class ModelSection(Section):
         if self.backend in ("openai", "service") and self.endpoint_model:
             return self.endpoint_model
         return self.model.name if self.model else self.backend
+
+
+def check_gpus(role: str, model: ModelSection) -> None:
+    """Raises ValueError when `gpus` is no number that Ray can give, or too small for the engine."""
+    gpus, needed = model.gpus, model.tensor_parallel_size
+    if gpus is None:
+        return
+    if gpus > 1 and gpus != int(gpus):
+        raise ValueError(f"{role}.gpus={gpus:g} cannot be given: Ray has whole GPUs, or a share of one; round it")
+    if model.backend != "vllm" or model.device == "cpu":
+        return
+    if needed > 1 and gpus < needed:
+        raise ValueError(
+            f"{role}.gpus={gpus:g} is less than {role}.tensor_parallel_size={needed}: an engine on several GPUs needs "
+            "all of each; ask for as many, or leave gpus empty"
+        )
+    if 0 < gpus < model.gpu_memory_utilization:
+        raise ValueError(
+            f"{role}.gpus={gpus:g} leaves the other engines of the GPU too little memory: "
+            f"{role}.gpu_memory_utilization={model.gpu_memory_utilization:g} must be at most {gpus:g}"
+        )

@@ -20,9 +20,11 @@ RAY = str(Path(sys.executable).with_name("ray"))
 PROVIDER = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
 GROUPS = {
     "ray.head.default": {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
-    "teacher": {"resources": {"CPU": 1, "GPU": 1, "teacher": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
+    "teacher": {"resources": {"CPU": 1, "GPU": 1}, "node_config": {}, "min_workers": 0, "max_workers": 2},
     "retrieval": {"resources": {"CPU": 2, "retrieval": 1}, "node_config": {}, "min_workers": 0, "max_workers": 1},
 }
+OFFERS = {"teacher": "GPU", "retrieval": "retrieval"}
+"""What the nodes of a group offer and those of no other do."""
 COMMANDS = (
     "initialization_commands",
     "setup_commands",
@@ -38,6 +40,8 @@ def main(folder: Path, questions: Path, index: Path) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     os.environ |= {"HOME": str(folder), "RAY_AUTH_MODE": "disabled", "RAY_worker_niceness": "0"}
     os.environ["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="steper-")
+    # Ray Data asks for more GPUs once it has measured the first engine, and by default every 10 s.
+    os.environ["RAY_DATA_MIN_GAP_BETWEEN_AUTOSCALING_REQUESTS"] = "2"
     head = start_head(folder)
     import ray
 
@@ -52,7 +56,7 @@ def main(folder: Path, questions: Path, index: Path) -> None:
         f"generate.questions={questions}",
         "teacher.backend=scripted",
         "teacher.scripted_latency_s=0.3",
-        "teacher.resource=teacher",
+        "teacher.gpus=1",
         "retriever.resource=retrieval",
         "generate.actors_max=2",
         "generate.in_flight=4",
@@ -113,7 +117,7 @@ def groups_now() -> dict[str, int]:
     import ray
 
     offered = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    counts = {name: sum(name in one for one in offered) for name in ("teacher", "retrieval")}
+    counts = {group: sum(what in one for one in offered) for group, what in OFFERS.items()}
     return {name: count for name, count in counts.items() if count}
 
 

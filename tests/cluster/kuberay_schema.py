@@ -1,6 +1,8 @@
-"""The fields of KubeRay 1.6 and Kubernetes that our manifests use, and no others: a typing error is an unknown field.
+"""The fields of KubeRay's own kinds (ray.io/v1), whether used here or not: a typing error is an unknown field.
 
-Names, types and required fields follow KubeRay's custom resource definitions (ray.io/v1) and Kubernetes' API reference.
+Names, types, words and required fields follow the Go types of the operator's API, less what came after version 1.6
+(a group's `priority`, say), which an operator of that version refuses. What belongs to Kubernetes (pods, services,
+metadata) is an object here and judged in kubernetes_parts.py.
 """
 
 from typing import Any
@@ -9,14 +11,14 @@ Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string", "minLength": 1}
 FLAG: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-QUANTITY: Schema = {"anyOf": [COUNT, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?(m|[KMGT]i?)?$"}]}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+NUMBER: Schema = {"type": "number", "minimum": 0}
+KUBERNETES: Schema = {"type": "object"}
 
 
 def strict(required: str = "", **fields: Schema) -> Schema:
     """An object with these fields alone; `required` names some of them, separated by spaces."""
-    names = {name.rstrip("_"): schema for name, schema in fields.items()}
-    return {"type": "object", "properties": names, "required": required.split(), "additionalProperties": False}
+    return {"type": "object", "properties": fields, "required": required.split(), "additionalProperties": False}
 
 
 def many(schema: Schema) -> Schema:
@@ -34,110 +36,111 @@ def choice(*values: str) -> Schema:
     return {"enum": list(values)}
 
 
-LABELS = mapping({"type": "string"})
-METADATA = strict(name=TEXT, generateName=TEXT, labels=LABELS)
-RESOURCES = strict("requests limits", requests=mapping(QUANTITY), limits=mapping(QUANTITY))
-TOLERATION = strict(
-    "key operator", key=TEXT, operator=choice("Exists", "Equal"), effect=choice("NoSchedule", "NoExecute"), value=TEXT
+WORDS = mapping({"type": "string"})
+MANAGER = choice("ray.io/kuberay-operator", "kueue.x-k8s.io/multikueue")
+GROUP = {"template": KUBERNETES, "rayStartParams": WORDS, "resources": WORDS, "labels": WORDS}
+HEAD = strict(
+    "template",
+    **GROUP,
+    headService=KUBERNETES,
+    enableIngress=FLAG,
+    serviceType=choice("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
 )
-VOLUME = strict(
-    "name",
-    name=TEXT,
-    persistentVolumeClaim=strict("claimName", claimName=TEXT, readOnly=FLAG),
-    emptyDir=strict(medium=choice("Memory"), sizeLimit=QUANTITY),
-)
-CONTAINER = strict(
-    "name image resources securityContext",
-    name=TEXT,
-    image=TEXT,
-    envFrom=many(strict("configMapRef", configMapRef=strict("name", name=TEXT))),
-    ports=many(strict("name containerPort", name=TEXT, containerPort=COUNT)),
-    resources=RESOURCES,
-    volumeMounts=many(strict("name mountPath", name=TEXT, mountPath=TEXT, readOnly=FLAG)),
-    securityContext=strict(allowPrivilegeEscalation={"const": False}, capabilities=strict(drop=many(TEXT))),
-)
-POD = strict(
-    "containers serviceAccountName automountServiceAccountToken",
-    serviceAccountName=TEXT,
-    automountServiceAccountToken=FLAG,
-    restartPolicy=choice("Never", "Always"),
-    securityContext=strict(runAsNonRoot=FLAG, runAsUser=COUNT, fsGroup=COUNT),
-    nodeSelector=LABELS,
-    tolerations=many(TOLERATION),
-    volumes=many(VOLUME),
-    containers=many(CONTAINER),
-)
-TEMPLATE = strict("spec", metadata=METADATA, spec=POD)
-START = mapping({"type": "string"})
-HEAD = strict("rayStartParams template", rayStartParams=START, template=TEMPLATE)
 WORKERS = strict(
-    "groupName rayStartParams template minReplicas maxReplicas",
+    "groupName minReplicas maxReplicas template",
+    **GROUP,
     groupName=TEXT,
+    suspend=FLAG,
     replicas=COUNT,
     minReplicas=COUNT,
     maxReplicas=COUNT,
     idleTimeoutSeconds=COUNT,
-    rayStartParams=START,
-    template=TEMPLATE,
+    scaleStrategy=strict(workersToDelete=many(TEXT)),
+    numOfHosts=COUNT,
 )
+AUTOSCALER = strict(
+    resources=KUBERNETES,
+    image=TEXT,
+    imagePullPolicy=TEXT,
+    securityContext=KUBERNETES,
+    idleTimeoutSeconds=COUNT,
+    upscalingMode=choice("Default", "Aggressive", "Conservative"),
+    version=choice("v1", "v2"),
+    env=many(KUBERNETES),
+    envFrom=many(KUBERNETES),
+    volumeMounts=many(KUBERNETES),
+    command=many(TEXT),
+    args=many(TEXT),
+)
+REDIS = strict(valueFrom=KUBERNETES, value=TEXT)
 CLUSTER = strict(
-    "rayVersion authOptions headGroupSpec",
-    rayVersion=TEXT,
-    authOptions=strict("mode secretName", mode=choice("token"), secretName=TEXT),
+    "headGroupSpec",
+    upgradeStrategy=strict(type=choice("Recreate", "None")),
+    authOptions=strict(mode=choice("disabled", "token"), secretName=TEXT, enableK8sTokenAuth=FLAG),
+    suspend=FLAG,
+    managedBy=MANAGER,
+    autoscalerOptions=AUTOSCALER,
+    headServiceAnnotations=WORDS,
     enableInTreeAutoscaling=FLAG,
-    autoscalerOptions=strict(
-        "version",
-        version=choice("v1", "v2"),
-        idleTimeoutSeconds=COUNT,
-        upscalingMode=choice("Default", "Aggressive", "Conservative"),
-        resources=RESOURCES,
+    gcsFaultToleranceOptions=strict(
+        redisUsername=REDIS, redisPassword=REDIS, externalStorageNamespace=TEXT, redisAddress=TEXT
     ),
     headGroupSpec=HEAD,
+    rayVersion=TEXT,
     workerGroupSpecs=many(WORKERS),
 )
+WHEN = strict(jobStatus=choice("SUCCEEDED", "FAILED"), jobDeploymentStatus=choice("Failed"), ttlSeconds=COUNT)
+DELETION = strict(
+    "policy condition",
+    policy=choice("DeleteCluster", "DeleteWorkers", "DeleteSelf", "DeleteNone"),
+    condition=WHEN,
+)
 JOB = strict(
-    "entrypoint",
-    clusterSelector=LABELS,
-    submissionMode=choice("K8sJobMode", "HTTPMode"),
-    shutdownAfterJobFinishes=FLAG,
     activeDeadlineSeconds=COUNT,
+    backoffLimit=COUNT,
+    rayClusterSpec=CLUSTER,
+    submitterPodTemplate=KUBERNETES,
+    metadata=WORDS,
+    clusterSelector=WORDS,
     submitterConfig=strict(backoffLimit=COUNT),
+    managedBy=MANAGER,
+    deletionStrategy=strict(deletionRules=many(DELETION)),
     entrypoint=TEXT,
-    submitterPodTemplate=TEMPLATE,
+    runtimeEnvYAML=TEXT,
+    jobId=TEXT,
+    submissionMode=choice("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode"),
+    entrypointResources=TEXT,
+    entrypointNumCpus=NUMBER,
+    entrypointNumGpus=NUMBER,
+    ttlSecondsAfterFinished=COUNT,
+    shutdownAfterJobFinishes=FLAG,
+    suspend=FLAG,
 )
-SERVICE = strict("serveConfigV2 rayClusterConfig", serveConfigV2=TEXT, rayClusterConfig=CLUSTER)
-SELECTOR = strict(matchLabels=LABELS)
-PEER = strict(podSelector=SELECTOR, namespaceSelector=SELECTOR)
-POLICY = strict(
-    "podSelector policyTypes",
-    podSelector=SELECTOR,
-    policyTypes=many(choice("Ingress", "Egress")),
-    ingress=many(strict(from_=many(PEER), ports=many(strict("port", port=COUNT)))),
+GRADUALLY = strict(
+    "stepSizePercent intervalSeconds gatewayClassName",
+    maxSurgePercent=COUNT,
+    stepSizePercent=COUNT,
+    intervalSeconds=COUNT,
+    gatewayClassName=TEXT,
 )
-CLAIM = strict(
-    "accessModes resources",
-    accessModes=many(choice("ReadWriteMany")),
-    resources=strict("requests", requests=mapping(QUANTITY)),
+SERVICE = strict(
+    "rayClusterConfig",
+    serveConfigV2=TEXT,
+    rayClusterConfig=CLUSTER,
+    serveService=KUBERNETES,
+    upgradeStrategy=strict(
+        type=choice("NewCluster", "NewClusterWithIncrementalUpgrade", "None"), clusterUpgradeOptions=GRADUALLY
+    ),
+    excludeHeadPodFromServeSvc=FLAG,
+    rayClusterDeletionDelaySeconds=COUNT,
+    suspend=FLAG,
 )
 
 
-def kind(name: str, version: str, spec: Schema) -> Schema:
+def kind(name: str, spec: Schema) -> Schema:
     """A manifest of this kind."""
-    fields = {"apiVersion": {"const": version}, "kind": {"const": name}, "metadata": METADATA, "spec": spec}
+    fields = {"apiVersion": {"const": "ray.io/v1"}, "kind": {"const": name}, "metadata": KUBERNETES, "spec": spec}
     return strict("apiVersion kind metadata spec", **fields)
 
 
-KINDS = {
-    "RayCluster": kind("RayCluster", "ray.io/v1", CLUSTER),
-    "RayJob": kind("RayJob", "ray.io/v1", JOB),
-    "RayService": kind("RayService", "ray.io/v1", SERVICE),
-    "NetworkPolicy": kind("NetworkPolicy", "networking.k8s.io/v1", POLICY),
-    "PersistentVolumeClaim": kind("PersistentVolumeClaim", "v1", CLAIM),
-    "ServiceAccount": strict(
-        "apiVersion kind metadata",
-        apiVersion={"const": "v1"},
-        kind={"const": "ServiceAccount"},
-        metadata=METADATA,
-        automountServiceAccountToken=FLAG,
-    ),
-}
+KINDS = {name: kind(name, spec) for name, spec in {"RayCluster": CLUSTER, "RayJob": JOB, "RayService": SERVICE}.items()}

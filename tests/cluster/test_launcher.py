@@ -89,6 +89,41 @@ def test_the_spot_variant_differs_in_nothing_but_the_teachers_market(cloud: str)
     assert plain == spot
 
 
+@pytest.mark.parametrize("path", CLOUDS, ids=lambda path: path.stem)
+def test_gpus_asked_for_by_number_bring_nodes_for_teachers_and_none_for_training(path: Path) -> None:
+    assert launched(read(path), {"CPU": 1.0, "GPU": 4.0}, 4) == {"teacher": 2}
+    assert launched(read(path), {"CPU": 1.0, "GPU": 8.0, "training": 0.001}, 1) == {"training": 1}
+    assert launched(read(path), {"CPU": 0.5, "retrieval": 0.001}, 2) == {"retrieval": 1}
+
+
+def launched(values: dict[str, Any], bundle: dict[str, float], count: int) -> dict[str, int]:
+    """What the scheduler of Ray's autoscaler starts on an empty cluster for so many bundles."""
+    from ray.autoscaler.v2.instance_manager.config import NodeTypeConfig
+    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+    from ray.autoscaler.v2.utils import ResourceRequestUtil
+    from ray.core.generated.autoscaler_pb2 import ClusterResourceConstraint
+
+    groups = {
+        name: NodeTypeConfig(
+            name,
+            group["min_workers"],
+            group["max_workers"],
+            priority=group.get("priority", 0),
+            resources=group["resources"],
+        )
+        for name, group in values["available_node_types"].items()
+    }
+    wanted = ResourceRequestUtil.group_by_count([ResourceRequestUtil.make(bundle) for _ in range(count)])
+    request = SchedulingRequest(
+        disable_launch_config_check=True,
+        node_type_configs=groups,
+        max_num_nodes=values["max_workers"],
+        cluster_resource_constraints=[ClusterResourceConstraint(resource_requests=wanted)],
+    )
+    reply = ResourceDemandScheduler(None).schedule(request)
+    return {launch.instance_type: launch.count for launch in reply.to_launch}
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_instances_get_their_rights_from_a_role_and_no_file_holds_a_secret(path: Path) -> None:
     text = path.read_text()
@@ -96,6 +131,25 @@ def test_instances_get_their_rights_from_a_role_and_no_file_holds_a_secret(path:
     roles = {"aws": "IamInstanceProfile", "gcp": "serviceAccounts"}
     for group in read(path).get("available_node_types", {}).values():
         assert roles[read(path)["provider"]["type"]] in group["node_config"]
+
+
+@pytest.mark.parametrize("path", [path for path in CLOUDS if path.stem.startswith("aws")], ids=lambda path: path.stem)
+def test_on_aws_the_head_alone_may_start_nodes_and_give_them_no_other_role_than_theirs(path: Path) -> None:
+    groups = read(path)["available_node_types"]
+    profiles = {name: group["node_config"]["IamInstanceProfile"]["Name"] for name, group in groups.items()}
+    assert profiles == {"head": "steper-ray-head"} | dict.fromkeys(
+        ("retrieval", "teacher", "training"), "steper-ray-node"
+    )
+    rights = {}
+    for role in set(profiles.values()):
+        policy = json.loads((ROOT / "cluster" / "iam" / f"{role}.json").read_text())
+        rights[role] = {statement["Sid"]: statement for statement in policy["Statement"]}
+    assert all("s3:" in str(statement["Action"]) for statement in rights["steper-ray-node"].values())
+    head = rights["steper-ray-head"]
+    assert rights["steper-ray-node"].items() <= head.items()
+    assert head["GiveNodesTheirRole"]["Resource"].endswith(":role/steper-ray-node")
+    tag = head["EndNodesOfTheCluster"]["Condition"]["StringLike"]["aws:ResourceTag/ray-cluster-name"]
+    assert read(path)["cluster_name"].startswith(tag.removesuffix("*"))
 
 
 def test_the_shared_environment_turns_tokens_on_and_finds_a_cut_node_within_seconds() -> None:

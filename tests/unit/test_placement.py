@@ -2,7 +2,7 @@
 
 import pytest
 
-from steper_ray.drive.placement import Ask, lacking, may_grow, resources
+from steper_ray.drive.placement import Ask, even_calls, lacking, may_grow, resources
 
 HEAD = {"memory": 1e9, "node:10.0.0.1": 1.0}
 CPU_NODE = {"CPU": 8.0, "retrieval": 1.0}
@@ -54,3 +54,18 @@ def test_a_cluster_may_grow_if_a_launcher_made_it_or_the_user_says_so(
     labels: dict[str, str], said: bool | None, grows: bool
 ) -> None:
     assert may_grow([{"Labels": labels}], said) is grows
+
+
+@pytest.mark.parametrize(
+    ("least", "gpus", "calls"),
+    [
+        (1, 0, 1),
+        (3, 0, 4),  # 3 × 0.33333 = 0.99999; 4 × 0.25 = 1
+        (12, 0, 14),  # 12 × 0.08333 = 0.99996, 13 × 0.07692 = 0.99996; 14 × 0.07143 = 1.00002
+        (14, 4, 15),  # 14 × 0.28571 = 3.99994 of 4 GPUs; 15 × 0.06667 = 1.00005 CPU, 15 × 0.26667 = 4.00005 GPUs
+        (14, 0.5, 16),  # 14 × 0.03571 = 0.49994, 15 × 0.03333 = 0.49995; 16 × 0.03125 = 0.5
+        (8, 4, 8),
+    ],
+)
+def test_calls_at_a_time_share_an_actor_without_a_rest(least: int, gpus: float, calls: int) -> None:
+    assert even_calls(least, resources(1, gpus)) == calls
