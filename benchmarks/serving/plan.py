@@ -15,7 +15,7 @@ class ServingPlan:
     model: Path
     clients: Sequence[int]
     """Numbers of clients that ask at once, one after the other."""
-    per_client: int = 8
+    per_client: int = 3
     """Most questions that each client asks; all of them together ask at most the whole workload."""
     batch: int = 32
     kv_gib: float = 4.0

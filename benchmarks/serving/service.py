@@ -24,6 +24,8 @@ from steper_ray.serve.run import serving_plan
 
 LIMITS = ServeSection(port=0, max_ongoing=256, max_queued=1024, deadline_s=600, force_answer=False)
 RAY = RaySection(num_cpus=8)
+LEAST_ASKED = 8
+"""Questions, however few clients."""
 STREAMED = 16
 """Clients of the streamed round."""
 INGRESS_CLIENTS = 64
@@ -37,17 +39,19 @@ def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
     with serving_plan(_served(plan, journal), RAY) as url:
         for clients in plan.clients:
             _forget(url)
-            found = asyncio.run(closed_loop(url, bodies[: clients * plan.per_client], clients))
+            asked = bodies[: max(LEAST_ASKED, clients * plan.per_client)]
+            found = asyncio.run(closed_loop(url, asked, clients))
             assert not found.failed, "the service refuses nothing here"
-            figures |= _figures(str(clients), found)
+            steps = _engine_steps(journal, found)
+            figures |= _figures(str(clients), found) | {f"busy_rps_{clients}": _busy_rate(steps, found)}
             if clients == 1:
-                engine_s = _engine_s(journal, found)
+                engine_s = sum(step["answered"] - step["arrived"] for step in steps)
                 figures["overhead_ms_per_step"] = 1000 * (sum(found.latencies) - engine_s) / found.steps
         _forget(url)
         found = asyncio.run(closed_loop(url, bodies[: STREAMED * plan.per_client], STREAMED, stream=True))
         figures |= _figures(f"{STREAMED}_streamed", found) | _first(found)
         _forget(url)
-        found = asyncio.run(closed_loop(url, bodies[: plan.per_client], 1, stream=True))
+        found = asyncio.run(closed_loop(url, bodies[:LEAST_ASKED], 1, stream=True))
         figures |= {f"{name}_alone": value for name, value in _first(found).items()}
     return report(began, time.time(), figures)
 
@@ -105,9 +109,15 @@ def _first(found: Watched) -> dict[str, float]:
     return {f"{name}_ms": 1000 * median(times) for name, times in seen.items()}
 
 
-def _engine_s(journal: Path, found: Watched) -> float:
-    """Seconds that the engine worked on these requests, from its own stop-watch."""
+def _engine_steps(journal: Path, found: Watched) -> list[dict[str, float]]:
+    """When each step of these requests arrived at the engine and was answered, from the engine's own journal."""
     lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-    times = [line for line in lines if found.started <= line.get("arrived", 0.0) <= found.ended]
-    assert len(times) == found.steps
-    return float(sum(line["answered"] - line["arrived"] for line in times))
+    steps = [line for line in lines if found.started <= line.get("arrived", 0.0) <= found.ended]
+    assert len(steps) == found.steps
+    return steps
+
+
+def _busy_rate(steps: list[dict[str, float]], found: Watched) -> float:
+    """Questions' worth of answered steps per second while all clients were asking; steps under way count nothing."""
+    answered = sum(step["answered"] <= found.drained for step in steps)
+    return answered / (found.drained - found.started) * len(found.latencies) / found.steps
