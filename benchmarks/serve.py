@@ -2,14 +2,15 @@
 
     python benchmarks/serve.py [--repeats 3] [--only service --only raw_engine …] [--quick]
 
-Workload: that of `benchmarks/generate.py` with 96 questions. Clients ask in a closed loop, three questions each or more,
-with an empty prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces its own, so
-all contenders but `naive` compute the same prompts and tokens.
+Workload: that of `benchmarks/generate.py` with 96 questions. Clients ask in a closed loop, three questions each or
+more, with an empty prefix cache. The engine computes as many tokens as were recorded, and the recorded text replaces
+its own, so all contenders but `naive` compute the same prompts and tokens.
 
-`vs_raw_engine_32` is our rate at 32 clients, until the first of them has nothing left to ask, over that of `LLM.generate`
-given all recorded prompts at once, question by question; `vs_raw_engine_32_drained` is taken over the whole time, while the
-last questions end with ever fewer beside them. `overhead_ms_per_step` is what one client alone waits beyond the time its requests spend in the engine:
-HTTP, loop, retrieval. `naive` takes one request at a time: its rate does not depend on the clients.
+`vs_raw_engine_32` is our rate at 32 clients, until the first of them has nothing left to ask, over that of
+`LLM.generate` given all recorded prompts at once, question by question; `vs_raw_engine_32_drained` is taken over the
+whole time, while the last questions end with ever fewer beside them. `overhead_ms_per_step` is what one client alone
+waits beyond the time its requests spend in the engine: HTTP, loop, retrieval. `naive` takes one request at a time: its
+rate does not depend on the clients.
 `first_event_ms` is to `step_started`, which comes before the first retrieval; `first_passages_ms` includes that.
 `piece_gap_ms` tells whether tokens are put together for 30 ms before they are sent.
 """
@@ -123,9 +124,7 @@ def _ratios(runs: Runs) -> list[Ratio]:
     if service and "raw_engine" in runs:
         pairs = list(zip(service, runs["raw_engine"], strict=True))
         value = median(ours["busy_rps_32"] / raw["rps"] for ours, raw in pairs)
-        ratios.append(
-            Ratio("vs_raw_engine_32", value, "answers/s of 32 busy clients / of the engine alone", at_least=0.8)
-        )
+        ratios.append(Ratio("vs_raw_engine_32", value, "answers/s, 32 busy clients / engine alone", at_least=0.8))
         value = median(ours["rps_32"] / raw["rps"] for ours, raw in pairs)
         ratios.append(Ratio("vs_raw_engine_32_drained", value, "the same over the whole time"))
     if service and "naive" in runs:
