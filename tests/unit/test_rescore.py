@@ -89,7 +89,7 @@ def test_hotpotqas_form_is_scored_by_its_rules(tmp_path: Path, capsys: pytest.Ca
 
 def test_supporting_sentences_are_scored_where_they_are_given(tmp_path: Path) -> None:
     support = {"a": [["Roy Clark", 0], ["Hee Haw", 2]], "b": [["Roy Clark", 0]], "c": [["Roy Clark", 1]]}
-    path = answers(tmp_path, {id: gold for id, gold in GOLDS.items()}, sp=support)
+    path = answers(tmp_path, {**GOLDS}, sp=support)
     found = score_file(path, hotpotqa(tmp_path))
     rows = [prediction.support for prediction in found.predictions]
     assert all(rows)
