@@ -10,6 +10,7 @@ from steper_ray.core.types import LoopSettings, Trajectory
 from steper_ray.data.contamination import Trained, contamination, read_hashes
 from steper_ray.data.paragraphs import Numbers
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
+from steper_ray.data.recordings import coverage_line, read_recordings
 from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.collect import Collection, collect, counts
@@ -118,6 +119,8 @@ def _notes(config: Config, ready: _Ready) -> list[str]:
     notes, asked = [], ready.asked
     if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
         notes.append(f"warning: {warning}")
+    if ready.job.model.backend == "replay" and ready.job.model.recordings:
+        notes.append(coverage_line(read_recordings(ready.job.model.recordings), asked.questions))
     if ready.job.searches and (foreign := gold_warning(config, asked.questions)):
         notes.append(f"warning: {foreign}")
     if config.evaluate.aliases is not None:

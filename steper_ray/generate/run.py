@@ -7,6 +7,7 @@ from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
 from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import QuestionSet
+from steper_ray.data.recordings import coverage_line, read_recordings
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.job import LoopJob
@@ -60,6 +61,8 @@ def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str,
     making = samples_job(config, read_fingerprint(folder), keys)
     assert source is not None
     print(asked.line(source))
+    if job.model.backend == "replay" and job.model.recordings:
+        print(coverage_line(read_recordings(job.model.recordings), asked.questions))
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:

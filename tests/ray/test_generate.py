@@ -99,8 +99,10 @@ def test_a_question_without_recording_is_a_counted_failure_and_the_others_finish
     assert counts["finished"] == 1
     assert counts["failed"] == {"no_recording": 1}
     assert counts["not_started"] == 0
+    shown = capsys.readouterr().out
+    assert "warning: recordings cover 1 of 2 questions; 1 will fail as no_recording" in shown
     # The same command would not try it again.
-    assert "next: steper train" in capsys.readouterr().out
+    assert "next: steper train" in shown
 
 
 def test_a_run_in_which_nothing_finishes_fails_and_names_the_reasons(halsey: Path, tmp_path: Path) -> None:
