@@ -72,7 +72,7 @@ class TrainSection(Section):
     checkpoint_every: Positive = 100
     """Updates between checkpoints."""
     evaluate_every: Positive = 50
-    """Updates between evaluations of the held-out loss."""
+    """Updates between evaluations of the held-out loss; there is one at the end of every epoch as well."""
     patience: Positive | None = None
     """Stop early after so many evaluations without a lower held-out loss; empty: never."""
     export: Literal["last", "best"] = "last"

@@ -53,11 +53,14 @@ class StageCheck:
     accuracy: float | None
     """On held-out samples, when they were last looked at; None if never."""
     verdict: Verdict
+    scored_at: int | None = None
+    """The update after which that was, where it was not the epoch's last."""
 
     def __str__(self) -> str:
         """One line of text."""
         loss = "no loss" if self.loss is None else f"loss {self.loss:.3f}, √L {math.sqrt(max(self.loss, 0)):.3f}"
-        accuracy = "" if self.accuracy is None else f", token accuracy {self.accuracy:.1%}"
+        when = "" if self.scored_at is None else f" (after update {self.scored_at:,})"
+        accuracy = "" if self.accuracy is None else f", token accuracy {self.accuracy:.1%}{when}"
         remedy = f" ({REMEDIES[self.verdict]})" if self.verdict in REMEDIES else ""
         return f"{self.term}: {loss}, σ {self.sigma:.3f}{accuracy}: {self.verdict}{remedy}"
 
@@ -74,15 +77,17 @@ def check_epoch(lines: Sequence[Line], epoch: int, terms: Sequence[str]) -> list
     mine = [line for line in updates if line["epoch"] == epoch]
     before = [line for line in updates if line["epoch"] == epoch - 1]
     learned = any(line[f"sigma_{term}"] != 1.0 for line in updates for term in terms)
-    held_out = [line["held_out"] for line in lines if "held_out" in line and line["epoch"] <= epoch]
+    held_out = [line for line in lines if "held_out" in line and line["epoch"] <= epoch]
     checks = []
     for term in terms:
         losses, earlier = _losses(mine, term), _losses(before, term)
         sigmas = [line[f"sigma_{term}"] for line in mine]
-        accuracies = [found[f"accuracy_{term}"] for found in held_out if f"accuracy_{term}" in found]
+        scored = [line for line in held_out if f"accuracy_{term}" in line["held_out"]][-1:]
+        accuracy = scored[0]["held_out"][f"accuracy_{term}"] if scored else None
+        earlier_at = scored[0]["update"] if scored and scored[0]["update"] < mine[-1]["update"] else None
         verdict = _starved(losses, len(mine)) or _course(losses, earlier, sigmas if learned else [])
         last = fmean(_last_third(losses)) if losses else None
-        checks.append(StageCheck(term, last, sigmas[-1], accuracies[-1] if accuracies else None, verdict))
+        checks.append(StageCheck(term, last, sigmas[-1], accuracy, verdict, earlier_at))
     return checks
 
 

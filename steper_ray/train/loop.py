@@ -61,7 +61,7 @@ def train_updates(
         journal.write(update_line(planned, result, rate, seconds, share) | {"workers": state.ranks.size})
         last = planned.number == plan.size
         better = False
-        if held_out and (last or planned.number % section.evaluate_every == 0):
+        if held_out and plan.is_scored(planned.number, section.evaluate_every):
             scored = stage_metrics(state.model, held_out, plan.pack_tokens, reduction=reduction, ranks=state.ranks)
             reshard(state.model)
             better = state.selection.note(state.ranks.agree(selection_loss(scored)), planned.number)

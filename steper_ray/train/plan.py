@@ -61,6 +61,10 @@ class Plan:
         whole = self.epochs * self.updates_per_epoch
         return whole if self.limit is None else min(whole, self.limit)
 
+    def is_scored(self, number: int, every: int) -> bool:
+        """Whether the held-out samples are looked at after an update: every so many, at the end of epochs, at last."""
+        return number % every == 0 or number % self.updates_per_epoch == 0 or number == self.size
+
     def update(self, number: int) -> PlannedUpdate:
         """The update with a 1-based number."""
         return next(self.updates(after=number - 1))

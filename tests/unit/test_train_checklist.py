@@ -90,6 +90,17 @@ def test_the_line_says_loss_sigma_accuracy_and_what_to_do() -> None:
     assert set(REMEDIES) == {Verdict.DIVERGING, Verdict.SIGMA_STUCK, Verdict.STARVED}
 
 
+def test_the_accuracy_is_that_of_the_epochs_end_or_says_after_which_update_it_was() -> None:
+    lines = [{"update": 0, "epoch": 0, "held_out": {"accuracy_agg": 0.25}}, *journal([0.5] * 6)]
+    (check,) = check_epoch(lines, 0, ["agg"])
+    assert (check.accuracy, check.scored_at) == (0.25, 0)
+    assert "token accuracy 25.0% (after update 0): flat" in str(check)
+    lines.append({"update": 6, "epoch": 0, "held_out": {"accuracy_agg": 0.75}})
+    (check,) = check_epoch(lines, 0, ["agg"])
+    assert (check.accuracy, check.scored_at) == (0.75, None)
+    assert "token accuracy 75.0%: flat" in str(check)
+
+
 # Lines as they come
 
 

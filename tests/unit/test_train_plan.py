@@ -99,6 +99,12 @@ def test_all_units_of_a_question_are_on_one_side() -> None:
     assert len(plan.held_out) == 8
 
 
+def test_held_out_samples_are_looked_at_every_so_often_at_the_end_of_each_epoch_and_at_last() -> None:
+    # 20 units in batches of 4 are 5 updates per epoch.
+    plan = plan_of([10] * 20, epochs=3, limit=13, held_out_share=0)
+    assert [number for number in range(1, 14) if plan.is_scored(number, every=4)] == [4, 5, 8, 10, 12, 13]
+
+
 def test_nothing_is_held_out_of_one_question_or_for_no_share() -> None:
     assert held_out_questions(["q", "q"], 0.5, 0) == frozenset()
     assert held_out_questions(["q", "r"], 0.0, 0) == frozenset()
