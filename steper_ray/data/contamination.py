@@ -5,9 +5,10 @@ reads it there.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from steper_ray.core.answers import normalise
 from steper_ray.core.text import squeeze
@@ -50,6 +51,26 @@ class Contamination:
             f"{self.either:,} of {self.questions:,} evaluated questions occur among the {self.trained:,} that the "
             f"student's training samples were made of ({self.by_id:,} by id, {self.by_text:,} by text)"
         )
+
+
+def samples_warning(held_out: Trained, trained: Trained) -> str:
+    """What to tell where held-out samples were made of questions that training knew; empty where they were not."""
+    by_id, by_text = len(held_out.ids & trained.ids), len(held_out.texts & trained.texts)
+    if not by_id and not by_text:
+        return ""
+    return (
+        f"the held-out samples were made of {len(held_out.ids):,} questions, of which {max(by_id, by_text):,} occur "
+        f"among the {len(trained.ids):,} of the training samples ({by_id:,} by id, {by_text:,} by text): loss and "
+        "token accuracy of the stages are not those of unseen questions"
+    )
+
+
+def told_contamination(scores: Mapping[str, Any]) -> str:
+    """The warning of an evaluation that is read back, from its scores.json; empty where there is none to give."""
+    try:
+        return Contamination(**(scores.get("contamination") or {})).warning()
+    except TypeError:  # none, or of another version
+        return ""
 
 
 def hash_line(question: Question) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from steper_ray.core.types import System
+from steper_ray.data.contamination import told_contamination
 from steper_ray.data.records import Record, read_records
 from steper_ray.errors import RunFolderError
 
@@ -51,6 +53,8 @@ class Evaluated:
     """What the evaluation calls it."""
     questions: Mapping[str, ScoredQuestion]
     """By id."""
+    warning: str = ""
+    """That the student was trained on some of them, with counts; empty where it was not, or nobody knows."""
 
 
 def read_evaluated(run: Path) -> Evaluated:
@@ -73,7 +77,8 @@ def read_evaluated(run: Path) -> Evaluated:
         questions[id] = _question(record)
     if not questions:
         raise RunFolderError(f"{folder / PREDICTIONS_FILE} holds no question; run `steper evaluate` again")
-    return Evaluated(folder, _model(folder), questions)
+    scores = _scores(folder)
+    return Evaluated(folder, _model(folder, scores), questions, told_contamination(scores))
 
 
 def _question(record: Record) -> ScoredQuestion:
@@ -103,13 +108,16 @@ def _tokens(record: Record, field: str) -> int:
     return value
 
 
-def _model(folder: Path) -> str:
-    """As scores.json names it, with the system where that is not the loop; a folder without one is named by itself."""
+def _scores(folder: Path) -> Mapping[str, Any]:
+    """What scores.json says; nothing where there is none that can be read."""
     try:
         values = json.loads((folder / SCORES_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return folder.name
-    if not isinstance(values, dict):
-        return folder.name
-    name, system = str(values.get("model", folder.name)), values.get("system", System.MULTI_STEP)
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _model(folder: Path, scores: Mapping[str, Any]) -> str:
+    """As scores.json names it, with the system where that is not the loop; a folder without one is named by itself."""
+    name, system = str(scores.get("model", folder.name)), scores.get("system", System.MULTI_STEP)
     return name if system == System.MULTI_STEP else f"{name}, {system}"

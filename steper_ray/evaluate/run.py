@@ -7,7 +7,7 @@ from typing import Any
 
 from steper_ray.config import Config
 from steper_ray.core.types import LoopSettings, Trajectory
-from steper_ray.data.contamination import Trained, contamination, read_hashes
+from steper_ray.data.contamination import Trained, contamination, read_hashes, samples_warning
 from steper_ray.data.paragraphs import Numbers
 from steper_ray.data.questions import QuestionFormat, QuestionSet, read_questions
 from steper_ray.data.recordings import coverage_line, read_recordings
@@ -118,6 +118,9 @@ def _notes(config: Config, ready: _Ready) -> list[str]:
     """What a reader of the scores must know, found before anything runs."""
     notes, asked = [], ready.asked
     if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
+        notes.append(f"warning: {warning}")
+    held_out = read_hashes(ready.stages.samples) if ready.stages else None
+    if ready.trained and held_out and (warning := samples_warning(held_out, ready.trained)):
         notes.append(f"warning: {warning}")
     if ready.job.model.backend == "replay" and ready.job.model.recordings:
         notes.append(coverage_line(read_recordings(ready.job.model.recordings), asked.questions))

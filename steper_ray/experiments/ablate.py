@@ -7,6 +7,7 @@ from steper_ray.drive.fingerprint import read_fingerprint
 from steper_ray.drive.lock import sole_writer
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.experiments.configs import held_out_config, samples_config
+from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.member_run import run_members
 from steper_ray.experiments.members import Form, Member, parse_member, reference_of
 from steper_ray.experiments.outcome import Outcome
@@ -32,6 +33,8 @@ def ablate(config: Config) -> list[Outcome]:
         _make_samples(config, {member.form for member in members})
         plan = plan_ablation(config, members, how)
         tell_plan(plan)
+        for note in contamination_notes(config, sorted({member.form for member in members})):
+            print(f"warning: {note}")
         connect(config.ray)
         failed = run_members(member_runs(config, plan), _parallel(config))
         outcomes = write_outcomes(config, plan, failed)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from steper_ray.config import Config
@@ -9,6 +10,7 @@ from steper_ray.evaluate.evaluated import SCORES_FILE, Evaluated, read_evaluated
 from steper_ray.evaluate.scores import StageScore
 from steper_ray.evaluate.table import markdown, rich_table
 from steper_ray.experiments.configs import evaluation_folder, training_folder
+from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.members import Row, Training
 from steper_ray.experiments.outcome import Against, Outcome, against_reference, finished_rows, outcome_of
 from steper_ray.experiments.plan import Ablation
@@ -41,8 +43,10 @@ def write_outcomes(config: Config, plan: Ablation, failed: dict[str, str]) -> li
     ]
     against = against_reference(evaluated, plan.reference, seed)
     tables = ablation_tables(outcomes, against, plan.reference)
-    write_text(folder / PAGE_FILE, markdown("Ablation", _about(config, plan, against, failed), tables))
-    write_json(folder / NUMBERS_FILE, ablation_json(outcomes, against, plan.reference, failed))
+    about = _about(config, plan, against, failed)
+    write_text(folder / PAGE_FILE, markdown("Ablation", about, tables))
+    page = {"about": about, "tables": [asdict(table) for table in tables]}
+    write_json(folder / NUMBERS_FILE, {**ablation_json(outcomes, against, plan.reference, failed), **page})
     counts = {"rows": len(plan.rows), "finished": len(rows), "failed": len(plan.rows) - len(rows)}
     write_manifest(folder, Manifest("ablate", "", counts, {"failed": failed}))
     console = Console(highlight=False, soft_wrap=True)
@@ -60,6 +64,8 @@ def _about(config: Config, plan: Ablation, against: Sequence[Against], failed: d
         "",
         f"Differences are {plan.reference} less the other; p after Holm holds for all {len(against)} comparisons.",
     ]
+    for note in contamination_notes(config, sorted({row.member.form for row in plan.rows})):
+        lines += ["", f"Warning: {note}."]
     return lines + [line for name, why in failed.items() for line in ("", f"Failed: {name}: {why}")]
 
 

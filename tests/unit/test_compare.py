@@ -149,6 +149,19 @@ def test_a_comparison_is_printed_and_written(evaluation: Write, capsys: pytest.C
     assert "compare: 8 questions; written to" in shown
 
 
+def test_a_comparison_says_which_system_was_trained_on_the_questions(
+    evaluation: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = evaluation("a", [1, 0]), evaluation("b", [1, 1])
+    known = {"questions": 2, "trained": 9, "by_id": 2, "by_text": 1, "either": 2}
+    path = second / "evaluate" / "scores.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "contamination": known}))
+    compare_runs(first, second)
+    told = "warning: B: 2 of 2 evaluated questions occur among the 9 that the student's training samples were made of"
+    assert told in capsys.readouterr().out
+    assert told in (second / "evaluate" / "comparison.md").read_text()
+
+
 def test_the_command_takes_evaluation_folders_and_a_file(evaluation: Write, tmp_path: Path) -> None:
     first, second = evaluation("a", [1, 0]), evaluation("b", [1, 1])
     out = tmp_path / "page.md"

@@ -1,5 +1,7 @@
 """Questions of the training found among those evaluated."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,15 +11,21 @@ from steper_ray.core.types import Question
 from steper_ray.data.contamination import (
     HASHES_FILE,
     Contamination,
+    Trained,
     contamination,
     copy_hashes,
     hash_line,
     is_known,
     question_hash,
     read_hashes,
+    samples_warning,
+    told_contamination,
     write_hashes,
 )
 from steper_ray.errors import RunFolderError
+from steper_ray.experiments.configs import samples_folder
+from steper_ray.experiments.contaminated import contamination_notes
+from steper_ray.experiments.members import Form
 from steper_ray.generate.samples import samples
 
 SHOW = Question("q1", "Which show did Roy Clark host?")
@@ -84,3 +92,47 @@ def test_the_samples_job_writes_down_the_questions_it_used(generation, tell) -> 
     assert is_known(Question("x", "Which show is meant in a?"), trained)
     # b was answered wrong, so no sample is made of it.
     assert not is_known(Question("b", "Which show is meant in b?"), trained)
+
+
+def hashes_of(folder: Path, *questions: Question) -> Trained:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_hashes(folder, map(hash_line, questions))
+    found = read_hashes(folder)
+    assert found is not None
+    return found
+
+
+def test_held_out_samples_of_questions_that_were_trained_on_are_counted(tmp_path: Path) -> None:
+    trained = hashes_of(tmp_path / "a", SHOW, TOWN)
+    other = Question("q7", "Who built the Essel bridge?")
+    assert samples_warning(hashes_of(tmp_path / "b", other), trained) == ""
+    # The same text under another id.
+    held_out = hashes_of(tmp_path / "c", other, Question("q8", SHOW.text))
+    assert samples_warning(held_out, trained).startswith(
+        "the held-out samples were made of 2 questions, of which 1 occur among the 2 of the training samples (0 by id, "
+        "1 by text)"
+    )
+
+
+def test_what_an_evaluation_said_is_read_back(tmp_path: Path) -> None:
+    found = contamination([SHOW, TOWN], hashes_of(tmp_path, SHOW))
+    assert told_contamination({"contamination": asdict(found)}) == found.warning() != ""
+    assert told_contamination({"contamination": asdict(contamination([TOWN], hashes_of(tmp_path, SHOW)))}) == ""
+    for nothing in ({}, {"contamination": None}, {"contamination": {"of another": 1}}):
+        assert told_contamination(nothing) == ""
+
+
+def test_an_ablation_says_before_it_trains_which_questions_are_on_both_sides(tmp_path: Path) -> None:
+    questions = tmp_path / "dev.jsonl"
+    rows = [{"id": one.id, "question": one.text, "golden_answers": ["x"]} for one in (SHOW, TOWN)]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = load_config(None, [f"run.folder={tmp_path}", f"evaluate.questions={questions}"])
+    other = Question("q7", "Who built the Essel bridge?")
+    hashes_of(samples_folder(config, Form.CUMULATIVE), other)
+    assert contamination_notes(config, [Form.CUMULATIVE]) == []
+    # In another form another trajectory was dropped.
+    hashes_of(samples_folder(config, Form.TURNS), other, TOWN)
+    hashes_of(samples_folder(config, Form.TURNS, held_out=True), TOWN)
+    evaluated, held_out = contamination_notes(config, [Form.CUMULATIVE, Form.TURNS])
+    assert evaluated.startswith("1 of 2 evaluated questions occur among the 2 that")
+    assert held_out.startswith("the held-out samples were made of 1 questions, of which 1 occur")
