@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steper_ray.curves.history import STAGE_NAMES, History
+from steper_ray.data.contamination import told_contamination
 from steper_ray.report.words import is_learned, judge
 
 
@@ -44,12 +45,14 @@ def _score_table(scores: Mapping[str, Any]) -> str:
     rows = [
         ("EM", quality["exact_match"], scores["exact_match_interval"]),
         ("F1", quality["f1"], scores["f1_interval"]),
-        ("Acc (substring)", quality["accuracy_substring"], None),
-        ("Acc (whole tokens)", quality["accuracy_tokens"], None),
+        ("Acc (substring)", quality["accuracy_substring"], scores.get("accuracy_substring_interval")),
+        ("Acc (whole tokens)", quality["accuracy_tokens"], scores.get("accuracy_tokens_interval")),
     ]
     lines = [f"`{scores['model']}` over {quality['questions']:,} questions.", ""]
     lines += ["| measure | % | 95 % interval |", "|---|---:|---:|"]
     for name, value, between in rows:
         shown = f"{100 * between['low']:.1f} to {100 * between['high']:.1f}" if between else " "
         lines.append(f"| {name} | {100 * value:.1f} | {shown} |")
+    if warning := told_contamination(scores):
+        lines += ["", f"Warning: {warning}."]
     return "\n".join(lines)

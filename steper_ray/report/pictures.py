@@ -11,6 +11,8 @@ from steper_ray.report.words import judge
 
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#222222")
 LINE_MARKS = ("o", "s", "^", "D", "v", "P", "X")
+LINE_STYLES = ("-", "--", ":", "-.")
+"""Of the first seven lines, of the next seven, …"""
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,17 +38,26 @@ def draw_losses(history: History, subtitle: str, path: Path) -> None:
 
 
 def draw_recall(rows: Sequence[tuple[str, Sequence[Mapping[str, float]]]], path: Path) -> None:
-    """Share of questions with all gold passages among those retrieved so far; a line per row, seven at most."""
+    """Share of questions with all gold passages among those retrieved so far; a line per row."""
     subtitle = "Share of questions with all of their gold passages among those retrieved so far."
     with canvas(path, "Retrieval", subtitle, [1.0]) as (axes,):
-        looks = zip(LINE_COLOURS, LINE_MARKS, strict=True)
-        for (name, values), (colour, mark) in zip(rows, looks, strict=False):
-            steps = range(1, len(values) + 1)
-            axes.plot(steps, [100 * value["all"] for value in values], color=colour, marker=mark, label=name)
+        for number, (name, values) in enumerate(rows):
+            colour, mark, style = line_look(number)
+            steps, shares = range(1, len(values) + 1), [100 * value["all"] for value in values]
+            axes.plot(steps, shares, color=colour, marker=mark, linestyle=style, label=name)
         axes.set(ylabel="questions (%)", ylim=(0, 102))
         axes.locator_params(axis="x", integer=True)
-        axes.legend(loc="best", fontsize=11)
+        if len(rows) > len(LINE_COLOURS):
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=11)
+        else:
+            axes.legend(loc="best", fontsize=11)
         axes.set(xlabel="steps", xlim=(0.8, max(len(values) for _, values in rows) + 0.2))
+
+
+def line_look(number: int) -> tuple[str, str, str]:
+    """Colour, mark and style of a line: different for the first 28."""
+    again, place = divmod(number, len(LINE_COLOURS))
+    return LINE_COLOURS[place], LINE_MARKS[place], LINE_STYLES[again % len(LINE_STYLES)]
 
 
 def _sigma_bars(axes: "Axes", history: History) -> None:

@@ -4,71 +4,78 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steper_ray.core.types import STAGE_TERMS
-from steper_ray.report.html import Markup, table
+from steper_ray.data.contamination import told_contamination
+from steper_ray.report.html import Markup, element, join, table
 from steper_ray.report.record import RunRecord
 
-_SCORES = (("EM", "exact_match"), ("F1", "f1"), ("Acc", "accuracy_tokens"))
+_SCORES = (
+    ("EM", "exact_match"),
+    ("F1", "f1"),
+    ("Acc (substring)", "accuracy_substring"),
+    ("Acc (whole tokens)", "accuracy_tokens"),
+)
 
 
 def score_table(runs: Sequence[RunRecord]) -> Markup:
-    """All evaluations of all runs, one row each."""
-    columns = ["evaluation", "model", "questions"]
-    for name, _ in _SCORES:
-        columns += [f"{name}, %", "95 %"]
+    """All evaluations of all runs, one row each, intervals below the figures."""
     rows = [
         [
             _label(runs, run, one.label),
             one.scores["model"],
             f"{one.scores['quality']['questions']:,}",
-            *_cells(one.scores),
+            *(_figure(one.scores["quality"].get(key), one.scores.get(f"{key}_interval")) for _, key in _SCORES),
+            _counted(one.scores.get("steps_mean"), 2),
+            _counted(one.scores["quality"].get("tokens")),
         ]
         for run in runs
         for one in run.evaluations
     ]
-    return table([*columns, "steps", "tokens per question"], rows)
+    names = [f"{name}, %" for name, _ in _SCORES]
+    return table(["evaluation", "model", "questions", *names, "steps", "tokens per question"], rows)
 
 
-def ablation_table(run: RunRecord) -> Markup:
-    """The rows of the run's ablation, by control."""
-    rows = []
-    for found in run.ablation["rows"]:
-        figures = found["figures"]
-        name = found["member"] + ("" if found["form"] == "cumulative" else f"/{found['form']}")
-        rows.append(
-            [
-                name + ("" if found["system"] == "multi_step" else f", {found['system']}"),
-                (found["control"] or "not trained").replace("_", " "),
-                f"{found['updates']:,}" if found["updates"] else "",
-                *(
-                    cell
-                    for key in ("exact_match", "f1")
-                    for cell in (_percent(figures[key]["mean"]), _between(figures[key]["interval"]))
-                ),
-                f"{found['tokens']:,.0f}",
-            ]
-        )
-    columns = ["member", "same", "updates", "EM, %", "95 %", "F1, %", "95 %", "tokens per question"]
-    return table(columns, rows)
+def warnings(runs: Sequence[RunRecord]) -> list[str]:
+    """Evaluations of questions that the student was trained on, as sentences."""
+    return [
+        f"Warning: {_label(runs, run, one.label)}: {warning}."
+        for run in runs
+        for one in run.evaluations
+        if (warning := told_contamination(one.scores))
+    ]
 
 
 def group_tables(run: RunRecord) -> list[Markup]:
-    """The first evaluation by kind of question, by hops, and how trajectories stopped."""
+    """The first evaluation by kind of question, by hops, by whether it was trained on, and how trajectories stopped."""
     if not run.evaluations:
         return []
     scores = run.evaluations[0].scores
-    tables = []
-    for title, key in (("By kind", "by_kind"), ("By hops", "by_hops")):
-        groups: Mapping[str, Any] = scores.get(key) or {}
-        if len(groups) > 1:
-            rows = [
-                [name or "not given", f"{found['questions']:,}", _percent(found["exact_match"]),
-                 _between(found.get("exact_match_interval")), _percent(found["f1"])]
-                for name, found in groups.items()
-            ]  # fmt: skip
-            tables.append(table([title, "questions", "EM, %", "95 %", "F1, %"], rows))
+    unseen = {"all": scores["quality"], "not trained on": scores["unseen"]} if scores.get("unseen") else {}
+    tables = [
+        _group_table(title, groups)
+        for title, groups in (
+            ("By kind", scores.get("by_kind") or {}),
+            ("By hops", scores.get("by_hops") or {}),
+            ("By training", unseen),
+        )
+        if len(groups) > 1
+    ]
     stops = [[name, f"{number:,}"] for name, number in (scores.get("stops") or {}).items()]
     stops += [[f"failed: {name}", f"{number:,}"] for name, number in (scores.get("failed") or {}).items()]
     return [*tables, table(["stopped", "questions"], stops)] if stops else tables
+
+
+def _group_table(title: str, groups: Mapping[str, Any]) -> Markup:
+    """Only EM has intervals here."""
+    rows = [
+        [
+            name if name not in ("", "0") else "not given",
+            f"{found['questions']:,}",
+            *(_figure(found.get(key), found.get(f"{key}_interval")) for _, key in _SCORES),
+            _counted(found.get("tokens")),
+        ]
+        for name, found in groups.items()
+    ]
+    return table([title, "questions", *(f"{name}, %" for name, _ in _SCORES), "tokens per question"], rows)
 
 
 def recall_rows(runs: Sequence[RunRecord]) -> list[tuple[str, Sequence[Mapping[str, float]]]]:
@@ -84,12 +91,12 @@ def recall_rows(runs: Sequence[RunRecord]) -> list[tuple[str, Sequence[Mapping[s
 
 
 def recall_table(runs: Sequence[RunRecord]) -> Markup:
-    """Gold passages retrieved up to each step: all of a question's, and their share."""
+    """Gold passages retrieved up to each step: any of a question's, all, and their share."""
     found = recall_rows(runs)
     steps = max(len(values) for _, values in found)
     rows = []
     for name, values in found:
-        for measure in ("all", "fraction"):
+        for measure in ("any", "all", "fraction"):
             cells = [_percent(value[measure]) for value in values]
             rows.append([f"{name}: {measure}", *cells, *[""] * (steps - len(cells))])
     return table(
@@ -126,14 +133,6 @@ def _stage_cells(cells: Mapping[str, tuple[float | None, float | None]]) -> list
     return losses + ["" if accuracy is None else _percent(accuracy) for _, accuracy in cells.values()]
 
 
-def _cells(scores: Mapping[str, Any]) -> list[str]:
-    cells = []
-    for _, key in _SCORES:
-        cells += [_percent(scores["quality"][key]), _between(scores.get(f"{key}_interval"))]
-    steps, tokens = scores.get("steps_mean"), scores["quality"].get("tokens")
-    return [*cells, "" if steps is None else f"{steps:.2f}", "" if tokens is None else f"{tokens:,.0f}"]
-
-
 def _label(runs: Sequence[RunRecord], run: RunRecord, name: str) -> str:
     return name if len(runs) == 1 else f"{run.name}: {name}"
 
@@ -142,5 +141,15 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _between(interval: Mapping[str, float] | None) -> str:
-    return f"{_percent(interval['low'])} to {_percent(interval['high'])}" if interval else ""
+def _figure(share: float | None, interval: Mapping[str, float] | None) -> Markup:
+    """A share in %, its interval below it."""
+    if share is None:
+        return Markup("")
+    if not interval:
+        return Markup(_percent(share))
+    between = f"{_percent(interval['low'])} to {_percent(interval['high'])}"
+    return join([_percent(share), element("span", between, class_="between")])
+
+
+def _counted(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"

@@ -1,5 +1,6 @@
 """One trajectory of an evaluation on a web page: question, answers, steps, and the passages folded."""
 
+from steper_ray.core.identity import content_id
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import Passage, Question, Step
 from steper_ray.report.chosen import Shown
@@ -38,16 +39,27 @@ def _step(question: Question, number: int, step: Step) -> Markup:
         gold = sum(_is_gold(question, passage) for passage in step.passages)
         told = counted(len(step.passages), "new passage") + (f", {gold} gold" if gold else "")
         parts.append(folded(told, *(_passage(question, passage) for passage in step.passages)))
+        # On paper what is folded has its titles alone.
+        titles = [
+            Markup("; ") if number % 2 else _name(question, step.passages[number // 2])
+            for number in range(2 * len(step.passages) - 1)
+        ]
+        parts.append(element("p", f"{told}: ", *titles, class_="paper"))
     elif step.query:
         parts.append(element("p", "no new passage", class_="quiet"))
     return element("div", *parts, class_="step")
 
 
 def _passage(question: Question, passage: Passage) -> Markup:
-    name = element("span", passage.title or passage.id, class_="gold" if _is_gold(question, passage) else "title")
-    return element("p", name, f" [{passage.score:.2f}] ", passage.text, class_="passage")
+    return element("p", _name(question, passage), f" [{passage.score:.2f}] ", passage.text, class_="passage")
+
+
+def _name(question: Question, passage: Passage) -> Markup:
+    return element("span", passage.title or passage.id, class_="gold" if _is_gold(question, passage) else "title")
 
 
 def _is_gold(question: Question, passage: Passage) -> bool:
-    titles = map(squeeze, question.gold_titles)
-    return passage.id in question.gold_ids or squeeze(passage.title) in titles
+    """By id or content where the question names such, as recall takes it; several passages may have one title."""
+    if question.gold_ids:
+        return passage.id in question.gold_ids or content_id(passage.title, passage.text) in question.gold_ids
+    return squeeze(passage.title) in map(squeeze, question.gold_titles)

@@ -9,12 +9,13 @@ from steper_ray import __version__
 from steper_ray.core.types import STAGE_TERMS
 from steper_ray.curves.canvas import COLOURS
 from steper_ray.curves.history import STAGE_NAMES
+from steper_ray.report.ablated import ablation_part
 from steper_ray.report.chosen import Examples
 from steper_ray.report.funnel import funnel
 from steper_ray.report.html import Markup, bar, element, escape, folded, join, picture, preformatted, table
 from steper_ray.report.lengths import Lengths
 from steper_ray.report.record import RunRecord
-from steper_ray.report.scored import ablation_table, group_tables, recall_rows, recall_table, score_table, stage_table
+from steper_ray.report.scored import group_tables, recall_rows, recall_table, score_table, stage_table, warnings
 from steper_ray.report.told import tell_trajectory
 from steper_ray.report.words import verdict, weights_in_words
 
@@ -45,7 +46,7 @@ def web_page(
         ("difficulty", "Difficulty of the stages", _beside(runs, lambda run: _difficulty(run, pictures), _has_history)),
         ("tokens", "Loss and token accuracy per stage", stage_table(runs)),
         ("scores", "Scores", _scores(runs)),
-        ("ablation", "Ablation", _beside(runs, ablation_table, lambda run: bool(run.ablation))),
+        ("ablation", "Ablation", _beside(runs, ablation_part, lambda run: bool(run.ablation))),
         ("recall", "Gold passages retrieved", _recall(runs, pictures)),
         ("examples", "Trajectories", _beside(told, lambda run: _examples(run, examples), bool)),
         ("settings", "Settings and fingerprints", _beside(runs, _settings, lambda run: bool(run.manifests))),
@@ -138,16 +139,23 @@ def _difficulty(run: RunRecord, pictures: Mapping[str, Mapping[str, Path]]) -> M
 def _scores(runs: Sequence[RunRecord]) -> Markup | None:
     if not any(run.evaluations for run in runs):
         return None
-    note = "Intervals of 95 % over questions. Acc: the gold answer stands in the answer as whole tokens."
+    note = (
+        "Below the figures: intervals of 95 % over questions. Acc: the gold answer stands in the answer, anywhere "
+        "(substring) or as whole tokens."
+    )
     groups = _beside(runs, lambda run: join(group_tables(run)), lambda run: bool(group_tables(run)))
-    return join([score_table(runs), element("p", note, class_="quiet"), *([groups] if groups else [])])
+    told = [element("p", warning, class_="warning") for warning in warnings(runs)]
+    return join([score_table(runs), *told, element("p", note, class_="quiet"), *([groups] if groups else [])])
 
 
 def _recall(runs: Sequence[RunRecord], pictures: Mapping[str, Mapping[str, Path]]) -> Markup | None:
     if not recall_rows(runs):
         return None
     shown = pictures.get("", {}).get("recall")
-    note = "all: every gold passage of a question is among those retrieved up to this step; fraction: their share."
+    note = (
+        "any: at least one gold passage of a question is among those retrieved up to this step; all: every one; "
+        "fraction: their share."
+    )
     drawn = [picture(shown, "share of questions with all gold passages retrieved, by step")] if shown else []
     return join([*drawn, recall_table(runs), element("p", note, class_="quiet")])
 

@@ -24,17 +24,15 @@ def verdict(history: History) -> list[str]:
     if len(ends) == 1:
         return [f"Only {_name(ends)} was trained, so there is nothing to compare."]
     if not is_learned(history):
-        rests = {term: end.rest for term, end in ends.items()}
-        return [f"σ was held at 1, so difficulty is read from the losses: {_extremes(rests, '√L')}"]
+        return [f"σ was held at 1, so it names no stage the hardest. {_roots(ends)} over the last third."]
     if open_ends := [f"{STAGE_NAMES[term]} ({_why(end)})" for term, end in ends.items() if not end.reached]:
-        roots = ", ".join(f"{STAGE_NAMES[term]} {end.rest:.3f}" for term, end in ends.items())
         return [
             f"No stage is named the hardest yet: σ has not converged for {', '.join(open_ends)}.",
-            f"Until it has, the losses tell more than σ: √L is {roots}.",
+            f"Until it has, the losses tell more than σ. {_roots(ends)}.",
             "Train for more updates, or raise train.sigma_learning_rate.",
         ]
     return [
-        _extremes({term: end.sigma for term, end in ends.items()}, "σ"),
+        _extremes({term: end.sigma for term, end in ends.items()}),
         "Every σ has converged: within 10% of √L, and moved by at most 10% in the last third of the updates.",
     ]
 
@@ -56,9 +54,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _extremes(values: Mapping[str, float], symbol: str) -> str:
+def _roots(ends: Mapping[str, Convergence]) -> str:
+    return f"√L is {', '.join(f'{STAGE_NAMES[term]} {end.rest:.3f}' for term, end in ends.items())}"
+
+
+def _extremes(values: Mapping[str, float]) -> str:
     hardest, easiest = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
-    shown = {term: f"{STAGE_NAMES[term]} ({symbol} = {value:.3f})" for term, value in values.items()}
+    shown = {term: f"{STAGE_NAMES[term]} (σ = {value:.3f})" for term, value in values.items()}
     if values[hardest] <= values[easiest] * (1 + _EQUAL):
         return f"The stages are about equally hard: {', '.join(shown.values())}."
     return f"Hardest stage: {shown[hardest]}. Easiest stage: {shown[easiest]}."

@@ -126,7 +126,7 @@ def test_no_stage_is_named_hardest_before_every_sigma_has_converged(tmp_path: Pa
         "No stage is named the hardest yet: σ has not converged for aggregation (100% above √L = 0.300, +0% over the "
         "last third)."
     )
-    assert sentences[1].endswith("√L is initialization 0.500, expansion 0.700, aggregation 0.300.")
+    assert sentences[1].endswith("than σ. √L is initialization 0.500, expansion 0.700, aggregation 0.300.")
 
 
 def test_what_sigma_does_to_the_loss_is_said_in_words(tmp_path: Path) -> None:
@@ -152,11 +152,10 @@ def test_a_single_stage_is_compared_with_nothing(tmp_path: Path) -> None:
     ]
 
 
-def test_where_sigma_was_held_the_losses_tell(tmp_path: Path) -> None:
-    sentences = _verdict(tmp_path, (0.25, 0.49, 0.09), (1.0, 1.0, 1.0))
-    assert sentences == [
-        "σ was held at 1, so difficulty is read from the losses: "
-        "Hardest stage: expansion (√L = 0.700). Easiest stage: aggregation (√L = 0.300)."
+def test_where_sigma_was_held_no_stage_is_named_the_hardest(tmp_path: Path) -> None:
+    assert _verdict(tmp_path, (0.25, 0.49, 0.09), (1.0, 1.0, 1.0)) == [
+        "σ was held at 1, so it names no stage the hardest. √L is initialization 0.500, expansion 0.700, aggregation "
+        "0.300 over the last third."
     ]
 
 
@@ -187,12 +186,16 @@ def test_scores_of_an_evaluation_stand_in_the_page(tmp_path: Path) -> None:
         },
         "exact_match_interval": {"low": 0.58, "high": 0.81},
         "f1_interval": {"low": 0.65, "high": 0.85},
+        "accuracy_tokens_interval": {"low": 0.68, "high": 0.88},
+        "contamination": {"questions": 60, "trained": 9, "by_id": 2, "by_text": 0, "either": 2},
     }  # fmt: skip
     (tmp_path / "evaluate").mkdir()
     (tmp_path / "evaluate" / "scores.json").write_text(json.dumps(scores))
     page = report(load_config(None, [f"run.folder={tmp_path}"]))[1].read_text()
     assert "`weights` over 60 questions." in page
     assert "| EM | 70.0 | 58.0 to 81.0 |" in page
+    assert "| Acc (whole tokens) | 78.0 | 68.0 to 88.0 |" in page
+    assert "Warning: 2 of 60 evaluated questions occur among the 9 that" in page
 
 
 def _verdict(folder: Path, losses: Losses, sigmas: tuple[float, float, float]) -> list[str]:

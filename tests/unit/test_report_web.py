@@ -1,6 +1,7 @@
 """What the web page tells of a run: counts that add up, which trajectories, lengths; by hand."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,17 @@ import pytest
 
 from steper_ray.cli import main
 from steper_ray.config import load_config
-from steper_ray.report.chosen import typical_rows, worst_rows
+from steper_ray.core.identity import content_id
+from steper_ray.core.types import Passage, Question, Step, StopReason, Trajectory
+from steper_ray.evaluate.table import Table
+from steper_ray.report.chosen import Shown, typical_rows, worst_rows
 from steper_ray.report.funnel import Level, funnel
 from steper_ray.report.html import Markup, element, folded, table
 from steper_ray.report.lengths import Spread, read_lengths, spread
+from steper_ray.report.pictures import line_look
 from steper_ray.report.record import read_run
 from steper_ray.report.run import _names, report, report_runs
+from steper_ray.report.told import tell_trajectory
 from steper_ray.report.web import settings_that_differ
 from steper_ray.student.units import Segment, Stage, Unit
 from steper_ray.train.store import units_table, write_units
@@ -124,14 +130,109 @@ def test_foreign_text_is_escaped_once_and_markup_not_at_all() -> None:
     assert '<th scope="row">&lt;</th><td>1</td>' in table(["a", "b"], [["<", 1]]).text
 
 
-def test_the_ablation_of_a_run_stands_in_its_report(run: Path) -> None:
-    figure = {"mean": 0.25, "interval": {"low": 0.1, "high": 0.4}, "by_seed": [0.25]}
-    row = {"control": "target_tokens", "member": "vanilla_kd", "form": "cumulative", "system": "one_step"}
-    told = {**row, "updates": 48, "figures": {"exact_match": figure, "f1": figure}, "tokens": 512.0}
+def test_the_ablation_of_a_run_stands_in_its_report_as_in_its_own_page(run: Path) -> None:
+    tables = [
+        Table(
+            "Scores of 9 questions", ("member", "EM, % (95 %)", "seeds"), [("vanilla_kd, one_step", "25.0", "20, 30")]
+        ),
+        Table("Differences in EM", ("difference", "p"), [("steper less vanilla_kd", "< 0.001")]),
+    ]
+    told = {"rows": [], "about": ["Of <these> weights.", "", "Warning: 2 of 9."], "tables": [*map(asdict, tables)]}
     (run / "ablate").mkdir()
-    (run / "ablate" / "ablation.json").write_text(json.dumps({"rows": [told]}))
+    (run / "ablate" / "ablation.json").write_text(json.dumps(told))
     page = report(load_config(None, [f"run.folder={run}"]))[0].read_text()
-    assert '<th scope="row">vanilla_kd, one_step</th><td>target tokens</td><td>48</td><td>25.0</td>' in page
+    assert '<th scope="row">vanilla_kd, one_step</th><td>25.0</td><td>20, 30</td>' in page
+    assert '<th scope="row">steper less vanilla_kd</th><td>&lt; 0.001</td>' in page
+    assert "<caption>Differences in EM</caption>" in page
+    assert "<p>Of &lt;these&gt; weights.</p><p>Warning: 2 of 9.</p>" in page
+
+
+def test_an_ablation_of_an_earlier_version_says_how_to_get_its_tables(run: Path) -> None:
+    (run / "ablate").mkdir()
+    (run / "ablate" / "ablation.json").write_text(json.dumps({"rows": []}))
+    assert "writes its tables anew" in report(load_config(None, [f"run.folder={run}"]))[0].read_text()
+
+
+# Scores
+
+
+def scored(run: Path, **others: Any) -> str:
+    """The page of a run with an evaluation."""
+    low_high = {"low": 0.2, "high": 0.8}
+    quality = {"questions": 60, "exact_match": 0.5, "f1": 0.55, "accuracy_substring": 0.65, "accuracy_tokens": 0.6}
+    scores = {"model": "weights", "quality": {**quality, "tokens": 1234.0}, "exact_match_interval": low_high, **others}
+    (run / "evaluate").mkdir()
+    (run / "evaluate" / "scores.json").write_text(json.dumps(scores))
+    return report(load_config(None, [f"run.folder={run}"]))[0].read_text()
+
+
+def test_scores_have_both_accs_and_intervals_below_them(run: Path) -> None:
+    page = scored(run)
+    assert '<td>50.0<span class="between">20.0 to 80.0</span></td><td>55.0</td><td>65.0</td><td>60.0</td>' in page
+    assert "<td>1,234</td>" in page
+
+
+def test_questions_that_were_trained_on_are_warned_of_and_the_others_scored(run: Path) -> None:
+    known = {"questions": 60, "trained": 9, "by_id": 2, "by_text": 0, "either": 2}
+    unseen = {"questions": 58, "exact_match": 0.25, "f1": 0.3, "tokens": 900.0}
+    page = scored(run, contamination=known, unseen=unseen)
+    assert "Warning: evaluate: 2 of 60 evaluated questions occur among the 9 that" in page
+    assert (
+        '<th scope="row">not trained on</th><td>58</td><td>25.0</td><td>30.0</td><td></td><td></td><td>900</td>' in page
+    )
+
+
+def test_groups_have_all_scores_and_tokens(run: Path) -> None:
+    bridge = {"questions": 40, "exact_match": 0.5, "f1": 0.5, "accuracy_substring": 0.75, "accuracy_tokens": 0.7}
+    page = scored(run, by_kind={"": {**bridge, "questions": 20}, "bridge": {**bridge, "tokens": 321.0}})
+    row = "<td>40</td><td>50.0</td><td>50.0</td><td>75.0</td><td>70.0</td><td>321</td>"
+    assert f'<th scope="row">bridge</th>{row}' in page
+    assert '<th scope="row">not given</th><td>20</td>' in page
+
+
+def test_recall_is_that_of_any_of_all_and_their_share(run: Path) -> None:
+    page = scored(run, recall=[{"any": 0.75, "all": 0.25, "fraction": 0.5}])
+    for measure, value in (("any", "75.0"), ("all", "25.0"), ("fraction", "50.0")):
+        assert f'<th scope="row">evaluate: {measure}</th><td>{value}</td>' in page
+
+
+def test_every_evaluation_has_a_line_of_its_own_look() -> None:
+    assert len({line_look(number) for number in range(28)}) == 28
+    assert line_look(28) == line_look(0)
+
+
+# Passages
+
+
+def told_page(question: Question, *passages: Passage) -> str:
+    step = Step("who?", tuple(one.id for one in passages), passages, "So the answer is: x.")
+    row = {
+        "exact_match": 1.0,
+        "golden_answers": ["x"],
+        "question": "Who?",
+        "answer": "x",
+        "f1": 1.0,
+        "stop": "answered",
+    }
+    trajectory = Trajectory(question, 0, (step,), "x", StopReason.ANSWERED)
+    return tell_trajectory(Shown({**row, "steps": [{}], "id": "q"}, trajectory)).text
+
+
+def test_of_passages_with_one_title_the_gold_one_is_known_by_its_content() -> None:
+    first, second = Passage("c1", "Opry", "A show.", 2.0), Passage("c2", "Opry", "A house.", 1.0)
+    question = Question("q", "Who?", ("x",), gold_titles=("Opry",), gold_ids=(content_id("Opry", "A  house."),))
+    page = told_page(question, first, second)
+    assert "2 new passages, 1 gold" in page
+    assert '<span class="title">Opry</span> [2.00] A show.' in page
+    assert '<span class="gold">Opry</span> [1.00] A house.' in page
+    # Where only titles are named, both are.
+    assert "2 new passages, 2 gold" in told_page(Question("q", "Who?", ("x",), gold_titles=("Opry",)), first, second)
+
+
+def test_titles_of_folded_passages_are_there_for_paper() -> None:
+    page = told_page(Question("q", "Who?", ("x",), gold_ids=("b",)), Passage("a", "One", "x"), Passage("b", "", "y"))
+    paper = '<p class="paper">2 new passages, 1 gold: <span class="title">One</span>; <span class="gold">b</span></p>'
+    assert paper in page
 
 
 # Several runs
