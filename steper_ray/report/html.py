@@ -46,6 +46,11 @@ def table(columns: Sequence[object], rows: Iterable[Sequence[object]], caption: 
     return element("div", inner, class_="wide")
 
 
+def figure(value: str, between: str) -> Markup:
+    """A figure with its interval below it."""
+    return join([value, element("span", between, class_="between")])
+
+
 def preformatted(text: str) -> Markup:
     """Text whose line breaks count."""
     return Markup(f"<pre>{html.escape(text)}</pre>")

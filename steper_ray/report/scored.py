@@ -5,7 +5,7 @@ from typing import Any
 
 from steper_ray.core.types import STAGE_TERMS
 from steper_ray.data.contamination import told_contamination
-from steper_ray.report.html import Markup, element, join, table
+from steper_ray.report.html import Markup, figure, table
 from steper_ray.report.record import RunRecord
 
 _SCORES = (
@@ -141,14 +141,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _figure(share: float | None, interval: Mapping[str, float] | None) -> Markup:
-    """A share in %, its interval below it."""
-    if share is None:
-        return Markup("")
-    if not interval:
-        return Markup(_percent(share))
-    between = f"{_percent(interval['low'])} to {_percent(interval['high'])}"
-    return join([_percent(share), element("span", between, class_="between")])
+def _figure(share: float | None, interval: Mapping[str, float] | None) -> Markup | str:
+    """A share in %, with its interval where it has one."""
+    if share is None or not interval:
+        return "" if share is None else _percent(share)
+    return figure(_percent(share), f"{_percent(interval['low'])} to {_percent(interval['high'])}")
 
 
 def _counted(value: float | None, digits: int = 0) -> str:

@@ -10,6 +10,7 @@ from steper_ray.core.types import Passage, Question, Step, StopReason, Trajector
 from steper_ray.data.schemas import TRAJECTORIES, trajectory_row
 from steper_ray.drive.writer import PartWriter
 from steper_ray.report.run import report_runs
+from tests.browser.pdf import text_of
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +52,8 @@ def write_run(run: Path) -> None:
     quality |= {"accuracy_substring": 0.5, "accuracy_tokens": 0.5}
     scores = {"model": "weights", "quality": quality, "exact_match_interval": interval, "f1_interval": interval}
     (run / "evaluate" / "scores.json").write_text(json.dumps({**scores, "recall": recall, "steps_mean": 2.0}))
+    (run / "ablate").mkdir()
+    (run / "ablate" / "ablation.json").write_text(json.dumps({"about": ["Of one seed."], "tables": [ABLATION]}))
     rows = []
     with PartWriter(run / "evaluate" / "trajectories", TRAJECTORIES, rows=9, seconds=60) as writer:
         for number in range(2):
@@ -74,6 +77,20 @@ def write_run(run: Path) -> None:
 
 
 TERMS = ("init", "exp", "agg")
+MEASURES = ("EM", "F1", "Acc (substring)", "Acc (whole tokens)")
+ABLATION = {
+    "title": "Scores of 150 questions",
+    "columns": ["member", "control", "updates", "epochs", "target tokens", *MEASURES, "tokens per question"],
+    "rows": [
+        ["vanilla_kd, one_step", "same target tokens", "1,000", "1.25 of 7,970", "1,024,513"]
+        + ["52.7 (45.0 to 60.7)"] * 4
+        + ["12,345"]
+    ]
+    * 3,
+}
+"""As wide as an ablation's table is."""
+PAPER = 688
+"""Pixels between the margins of A4, 182 mm."""
 
 
 def told(number: int) -> Trajectory:
@@ -132,11 +149,41 @@ def test_passages_are_folded_until_they_are_asked_for(page_file: Path, chromium:
     page.close()
 
 
-def test_it_prints(page_file: Path, chromium: Any, tmp_path: Path) -> None:
-    page = chromium.new_page()
+def test_on_paper_the_steps_are_open_and_passages_have_their_titles_alone(page_file: Path, chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": PAPER, "height": 900})
     page.goto(page_file.as_uri())
+    assert not page.locator("#examples .paper").first.is_visible()
     page.emulate_media(media="print")
     assert not page.locator("nav").is_visible()
-    pdf = page.pdf(format="A4")
-    assert pdf.startswith(b"%PDF")
+    assert page.locator("#examples .step p").first.is_visible()
+    assert page.locator("#settings pre").first.is_visible()
+    assert not page.locator("#examples .passage").first.is_visible()
+    assert page.locator("#examples .paper").first.inner_text().startswith("1 new passage: Title <script>")
+    # What was opened is printed whole, and its titles not again.
+    page.eval_on_selector("#examples details", "one => one.open = true")
+    page.eval_on_selector("#examples details details", "one => one.open = true")
+    assert page.locator("#examples .passage").first.is_visible()
+    assert not page.locator("#examples .paper").first.is_visible()
+    page.close()
+
+
+def test_on_paper_nothing_is_wider_than_the_page(page_file: Path, chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": PAPER, "height": 900})
+    page.goto(page_file.as_uri())
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
+    rights = page.evaluate(
+        "[...document.querySelectorAll('table, p, pre, img')].map(one => one.getBoundingClientRect().right)"
+    )
+    assert max(rights) <= PAPER + 1
+    page.close()
+
+
+def test_the_pdf_holds_scores_steps_and_settings(page_file: Path, chromium: Any) -> None:
+    page = chromium.new_page()
+    page.goto(page_file.as_uri())
+    text = text_of(page.pdf(format="A4")).replace(" ", "")
+    for told in ("45.0 to 60.7", "Step 1: who?", "Step 2: and then?", "Rationale", "loop.k=7"):
+        assert told.replace(" ", "") in text, told
+    assert "averylongword" not in text
     page.close()

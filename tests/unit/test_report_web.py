@@ -133,7 +133,9 @@ def test_foreign_text_is_escaped_once_and_markup_not_at_all() -> None:
 def test_the_ablation_of_a_run_stands_in_its_report_as_in_its_own_page(run: Path) -> None:
     tables = [
         Table(
-            "Scores of 9 questions", ("member", "EM, % (95 %)", "seeds"), [("vanilla_kd, one_step", "25.0", "20, 30")]
+            "Scores of 9 questions",
+            ("member", "EM, % (95 %)", "seeds"),
+            [("vanilla_kd, one_step", "25.0 (9.0 to 30.0)", "20, 30")],
         ),
         Table("Differences in EM", ("difference", "p"), [("steper less vanilla_kd", "< 0.001")]),
     ]
@@ -141,10 +143,10 @@ def test_the_ablation_of_a_run_stands_in_its_report_as_in_its_own_page(run: Path
     (run / "ablate").mkdir()
     (run / "ablate" / "ablation.json").write_text(json.dumps(told))
     page = report(load_config(None, [f"run.folder={run}"]))[0].read_text()
-    assert '<th scope="row">vanilla_kd, one_step</th><td>25.0</td><td>20, 30</td>' in page
+    assert '<th scope="row">vanilla_kd, one_step</th><td>25.0<span class="between">9.0 to 30.0</span></td>' in page
     assert '<th scope="row">steper less vanilla_kd</th><td>&lt; 0.001</td>' in page
     assert "<caption>Differences in EM</caption>" in page
-    assert "<p>Of &lt;these&gt; weights.</p><p>Warning: 2 of 9.</p>" in page
+    assert '<p>Of &lt;these&gt; weights.</p><p class="warning">Warning: 2 of 9.</p>' in page
 
 
 def test_an_ablation_of_an_earlier_version_says_how_to_get_its_tables(run: Path) -> None:
