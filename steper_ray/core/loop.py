@@ -93,7 +93,7 @@ def next_action(state: LoopState, how: LoopSettings, *, force_answer: bool = Fal
     """What to do next; with `force_answer`, a trajectory at its step limit gets one completion that answers."""
     trajectory = state.trajectory
     if trajectory.stop is StopReason.STEP_LIMIT and force_answer:
-        return _write(forced_prompt(trajectory, how), len(trajectory.steps) + 1, how)
+        return Write(forced_prompt(trajectory, how), len(trajectory.steps) + 1, how.rationale_tokens, ("\n",))
     if trajectory.stop is not None:
         return Finish(trajectory)
     if state.pending is None:

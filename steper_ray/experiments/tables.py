@@ -141,7 +141,7 @@ def _numbers(outcome: Outcome) -> dict[str, Any]:
     course = values.pop("course")
     for measure, figure in outcome.figures.items():
         values["figures"][measure]["spread"] = figure.spread
-    return {**values, **course}
+    return {**values, **course, "updates": round(outcome.course.updates)}
 
 
 def _compared(found: Against) -> dict[str, Any]:

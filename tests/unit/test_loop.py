@@ -298,6 +298,7 @@ def test_a_forced_answer_is_one_more_completion_that_continues_the_marker(how):
     assert len(run.queries) == 2
     assert [bool(write.prompt.continuation) for write in run.writes] == [False, False, True]
     assert run.writes[-1].prompt.continuation.endswith(MARKER)
+    assert (run.writes[-1].max_tokens, run.writes[-1].stop) == (128, ("\n",))
     assert run.writes[-1].step == 3
 
 
