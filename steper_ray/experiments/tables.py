@@ -63,7 +63,7 @@ def _scores(outcomes: Sequence[Outcome]) -> Table:
         for outcome in outcomes
     ]
     scores = [f"{name}, % (95 %)" for name in MEASURES.values()]
-    columns = ("member", "control", "updates", "epochs", "target tokens", *scores, "tokens per question")
+    columns = ("member", "control", "updates", "epochs of units", "target tokens", *scores, "tokens per question")
     return Table(f"Scores of {outcomes[0].questions:,} questions", columns, rows)
 
 
