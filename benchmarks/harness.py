@@ -112,13 +112,20 @@ def commit() -> str:
     return f"{revision}+" if changed else revision
 
 
-def _document(result: Result) -> dict[str, Any]:
+def provenance(name: str, given: str) -> dict[str, Any]:
+    """The head of a file of results: which benchmark, by which command, of which commit, when and where."""
     return {
-        "benchmark": result.name,
-        "command": command(),
+        "benchmark": name,
+        "command": given,
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": machine(),
+    }
+
+
+def _document(result: Result) -> dict[str, Any]:
+    return {
+        **provenance(result.name, command()),
         "ratios": {ratio.name: round(ratio.value, 3) for ratio in result.ratios},
         "goals": {ratio.name: ratio.goal for ratio in result.ratios if ratio.goal},
         "baselines": {ratio.name: ratio.baseline for ratio in result.ratios},

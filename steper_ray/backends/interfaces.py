@@ -32,6 +32,8 @@ class Completion:
 
     text: str
     usage: Usage
+    cut: bool = False
+    """`max_tokens` ended it, not the model."""
 
 
 class LanguageModel(Protocol):

@@ -61,18 +61,20 @@ def read_completion(reply: Reply, request: Request, api: Api) -> Completion:
         choice = body["choices"][0]
         message = choice["message"] if api == "chat" else {"content": choice["text"]}
         text, refusal = message.get("content"), message.get("refusal")
-        filtered = choice.get("finish_reason") == "content_filter"
+        ended = choice.get("finish_reason")
         usage = _usage(body.get("usage") or {}, reply.seconds)
     except (LookupError, TypeError, AttributeError, ValueError):
         raise BackendError(FailureKind.ENDPOINT, f"the endpoint's reply is no completion: {reply.shown()}") from None
-    if filtered or refusal:
+    if ended == "content_filter" or refusal:
         raise BackendError(
             FailureKind.REFUSED,
             f"the endpoint's content filter refuses: {encodable(str(refusal or 'no reason given'))}",
         )
     if text is not None and not isinstance(text, str):
         raise BackendError(FailureKind.ENDPOINT, f"the endpoint's reply holds no text: {reply.shown()}")
-    return Completion(_clean(text or "", request), usage)
+    # Some endpoints write on behind the stop text: what they cut then is not ours.
+    cut = ended == "length" and not any(stop in (text or "") for stop in request.stop)
+    return Completion(_clean(text or "", request), usage, cut)
 
 
 def estimated_tokens(request: Request) -> int:

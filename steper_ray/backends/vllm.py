@@ -219,22 +219,22 @@ class _Written:
 
     def completion(self, seconds: float) -> Completion:
         """The whole, after the last output."""
-        _check_ended(self._finish_reason)
-        return Completion("".join(self._texts), Usage(self._prompt_tokens, self._cached_tokens, self._tokens, seconds))
+        usage = Usage(self._prompt_tokens, self._cached_tokens, self._tokens, seconds)
+        return Completion("".join(self._texts), usage, cut=_was_cut(self._finish_reason))
 
 
 def _completion(output: "RequestOutput", seconds: float) -> Completion:
     written = output.outputs[0]
-    _check_ended(written.finish_reason)
     usage = Usage(
         prompt_tokens=len(output.prompt_token_ids or ()),
         cached_tokens=output.num_cached_tokens or 0,
         completion_tokens=len(written.token_ids),
         seconds=seconds,
     )
-    return Completion(written.text, usage)
+    return Completion(written.text, usage, cut=_was_cut(written.finish_reason))
 
 
-def _check_ended(finish_reason: str | None) -> None:
+def _was_cut(finish_reason: str | None) -> bool:
     if finish_reason not in ("stop", "length"):
         raise BackendError(FailureKind.ENGINE, f"vLLM ended the request with {finish_reason!r}")
+    return finish_reason == "length"

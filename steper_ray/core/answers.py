@@ -34,6 +34,24 @@ def replace_answer(rationale: str, answer: str) -> str:
     return f"{rationale[: found.end()]} {squeeze(answer)}."
 
 
+def settled(text: str, *, by_line: bool) -> str:
+    """What counts of a completion that the token limit ended.
+
+    An answer that the limit cut off counts only where it had all the room to itself; else what stands before its
+    marker is left.
+
+    Args:
+        text: what was written.
+        by_line: several lines are written, so one that was cut off does not count behind whole ones.
+    """
+    *whole, last = text.splitlines(keepends=True) or [""]
+    if last.splitlines() != [last]:
+        return text
+    found = _MARKER.search(last)
+    before = "".join(whole) + last[: found.start()] if found else "".join(whole) if by_line else text
+    return before if before.strip() else text
+
+
 def normalise(text: str) -> str:
     """Lower case, punctuation out, articles out, white space squeezed: in this order (HotpotQA's script)."""
     lowered = "".join(character for character in text.lower() if character not in _PUNCTUATION)

@@ -6,7 +6,7 @@ Neither belongs to the loop: they are what it is compared with.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from steper_ray.core.answers import extract_answer, holds_marker
+from steper_ray.core.answers import extract_answer, holds_marker, settled
 from steper_ray.core.prompts import MARKER, build_prompt, passage_block, with_demonstrations
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import (
@@ -72,6 +72,11 @@ def with_worked_examples(prompt: Prompt, examples: Sequence[Trajectory], system:
     return Prompt((Message(first.role, "\n\n".join([*shown, first.content])), *rest), prompt.continuation)
 
 
+def read_direct(text: str, system: System, *, cut: bool) -> str:
+    """What counts of the one completion; `cut`: the token limit ended it. Closed-book it is nothing but the answer."""
+    return settled(text, by_line=False) if cut and system is System.ONE_STEP else text
+
+
 def fold_direct(question: Question, path: int, step: Step, text: str, usage: Usage, system: System) -> Trajectory:
     """The trajectory of one completion; without an answer it ends like a loop at its step limit.
 
@@ -79,7 +84,7 @@ def fold_direct(question: Question, path: int, step: Step, text: str, usage: Usa
         question: the question.
         path: number of the path.
         step: the retrieval; empty when closed-book.
-        text: what the model wrote.
+        text: what the model wrote, as far as it counts.
         usage: its cost.
         system: which baseline; a closed-book completion continues the marker.
     """

@@ -4,7 +4,7 @@ state = begin(question)
 while True:
     match next_action(state, how):
         case Retrieve(query):  state = fold_passages(state, <k passages for query>, how)
-        case Write(prompt):    state = fold_rationale(state, <text>, <usage>, how)
+        case Write(prompt):    state = fold_rationale(state, <text>, <usage>, how, cut=<ended by max_tokens>)
         case Finish(trajectory): return trajectory
 """
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from steper_ray.core.answers import extract_answer, holds_marker
+from steper_ray.core.answers import extract_answer, holds_marker, settled
 from steper_ray.core.prompts import MARKER, build_prompt, forced_prompt
 from steper_ray.core.text import squeeze
 from steper_ray.core.types import (
@@ -93,7 +93,7 @@ def next_action(state: LoopState, how: LoopSettings, *, force_answer: bool = Fal
     """What to do next; with `force_answer`, a trajectory at its step limit gets one completion that answers."""
     trajectory = state.trajectory
     if trajectory.stop is StopReason.STEP_LIMIT and force_answer:
-        return _write(forced_prompt(trajectory, how), len(trajectory.steps) + 1, how)
+        return Write(forced_prompt(trajectory, how), len(trajectory.steps) + 1, how.rationale_tokens, ("\n",))
     if trajectory.stop is not None:
         return Finish(trajectory)
     if state.pending is None:
@@ -146,10 +146,16 @@ def fit_passages(state: LoopState, how: LoopSettings, fits: Callable[[Prompt], b
     return None
 
 
-def fold_rationale(state: LoopState, text: str, usage: Usage, how: LoopSettings) -> LoopState:
-    """Finish the step under way with what the model wrote, or a trajectory at its limit with a forced answer."""
+def fold_rationale(state: LoopState, text: str, usage: Usage, how: LoopSettings, *, cut: bool = False) -> LoopState:
+    """Finish the step under way with what the model wrote, or a trajectory at its limit with a forced answer.
+
+    With `cut` the token limit ended the completion: an answer counts then only if its line is whole, or had all the
+    room to itself.
+    """
     trajectory = state.trajectory
     forced = trajectory.stop is StopReason.STEP_LIMIT
+    if cut and not forced:
+        text = settled(text, by_line=how.target is Target.CUMULATIVE)
     rationale = read_rationale(f"{MARKER} {text}" if forced else text, how)
     step = replace(state.pending or Step("", (), ()), rationale=rationale, usage=usage)
     steps = (*trajectory.steps, step)
@@ -170,7 +176,8 @@ def read_rationale(text: str, how: LoopSettings) -> str:
 
 def _write(prompt: Prompt, step: int, how: LoopSettings) -> Write:
     if how.target is Target.CUMULATIVE:
-        return Write(prompt, step, how.rationale_tokens * step, ())
+        # All steps alike: a student that was trained on whole chains alone (vanilla_kd) writes all of one at once.
+        return Write(prompt, step, how.rationale_tokens * how.step_limit, ())
     return Write(prompt, step, how.rationale_tokens, ("\n",))
 
 

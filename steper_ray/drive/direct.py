@@ -12,6 +12,7 @@ from steper_ray.core.direct import (
     fold_direct,
     fold_forced_direct,
     forced_direct_prompt,
+    read_direct,
     with_worked_examples,
 )
 from steper_ray.core.text import squeeze
@@ -53,11 +54,12 @@ class DirectDriver:
         step = await self._retrieved(question) if self.system is System.ONE_STEP else Step("", (), ())
         step, prompt = self._fitted(question, step)
         written = await self._complete(prompt, question, path, 1, direct_stop(self.system))
-        trajectory = fold_direct(question, path, step, written.text, written.usage, self.system)
+        text = read_direct(written.text, self.system, cut=written.cut)
+        trajectory = fold_direct(question, path, step, text, written.usage, self.system)
         if not self.force_answer or trajectory.stop is not StopReason.STEP_LIMIT:
             return trajectory
         try:
-            forced = await self._complete(forced_direct_prompt(prompt, written.text), question, path, 2, ("\n",))
+            forced = await self._complete(forced_direct_prompt(prompt, text), question, path, 2, ("\n",))
         except BackendError as error:
             if error.kind == FailureKind.PROMPT_TOO_LONG:
                 return trajectory

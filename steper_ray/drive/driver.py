@@ -138,7 +138,7 @@ class LoopDriver:
             async with aclosing(self._written(request)) as items:
                 async for item in items:
                     if isinstance(item, Completion):
-                        state = fold_rationale(state, item.text, item.usage, self.how)
+                        state = fold_rationale(state, item.text, item.usage, self.how, cut=item.cut)
                     else:
                         yield RationaleDelta(action.step, item)
         except BackendError as error:

@@ -11,7 +11,7 @@ from steper_ray.backends.model_folder import model_identity
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.direct import direct_prompt
 from steper_ray.core.prompts import PROMPT_VERSION, build_prompt
-from steper_ray.core.types import LoopSettings, Passage, Question, Step, System, Trajectory
+from steper_ray.core.types import LoopSettings, Passage, Question, Step, System, Target, Trajectory
 from steper_ray.data.schemas import SCHEMA_VERSION
 from steper_ray.errors import RunFolderError
 from steper_ray.runs import write_json
@@ -41,16 +41,20 @@ def fingerprint_parts(
         system: a baseline has parts of its own; the loop has none, so that folders from before baselines continue.
     """
     baseline = {} if system is System.MULTI_STEP else {"system": system, "direct": _digest(_direct(system, how, chat))}
-    return baseline | {
-        "schema": SCHEMA_VERSION,
-        "prompt_version": PROMPT_VERSION,
-        "loop": asdict(how),
-        "probe": _digest(_probe(how, chat)),
-        "temperature": model.temperature,
-        "demonstrations": _digest([asdict(trajectory) for trajectory in demonstrations]),
-        "model": {"backend": model.backend, **_model_parts(model)},
-        "index": index,
-    }
+    return (
+        baseline
+        | _room(how, system)
+        | {
+            "schema": SCHEMA_VERSION,
+            "prompt_version": PROMPT_VERSION,
+            "loop": asdict(how),
+            "probe": _digest(_probe(how, chat)),
+            "temperature": model.temperature,
+            "demonstrations": _digest([asdict(trajectory) for trajectory in demonstrations]),
+            "model": {"backend": model.backend, **_model_parts(model)},
+            "index": index,
+        }
+    )
 
 
 def fingerprint_of(parts: dict[str, Any]) -> str:
@@ -104,6 +108,12 @@ def _probe(how: LoopSettings, chat: ChatFormat | None) -> Any:
 def _direct(system: System, how: LoopSettings, chat: ChatFormat | None) -> Any:
     prompt = direct_prompt(Question("q", "What is asked?"), (Passage("p", "Title", "Text."),), system, how)
     return chat.prompt_ids(prompt) if chat else [asdict(message) for message in prompt.messages]
+
+
+def _room(how: LoopSettings, system: System) -> dict[str, int]:
+    """Most tokens of a completion that may hold a whole chain; how those that reach it are read goes with it."""
+    whole = system is System.ONE_STEP or (system is System.MULTI_STEP and how.target is Target.CUMULATIVE)
+    return {"room": how.rationale_tokens * how.step_limit} if whole else {}
 
 
 def _model_parts(model: ModelSection) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """Whom an evaluation asks and with which loop; settings that contradict each other are refused."""
 
+from dataclasses import replace
+
 from steper_ray.config import Config
-from steper_ray.core.types import LoopSettings, System
+from steper_ray.core.types import LoopSettings, System, Target
 from steper_ray.drive.prepare import checked
 from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
+from steper_ray.student.card import read_card
 from steper_ray.student.choice import chosen_student, student_loop
 
 
@@ -46,10 +49,18 @@ def chosen_model(config: Config) -> ModelSection:
 def chosen_loop(config: Config, model: ModelSection) -> LoopSettings:
     """The loop to run it with: a trained student's own, the configuration's for others.
 
+    Weights that were not trained here have no form to keep to: asked with one retrieval they get the instruction that
+    says so, not the loop's first prompt.
+
     Raises:
         ConfigError: a given setting differs from what the student was trained with.
     """
     if config.evaluate.role == "teacher":
         return config.loop.settings()
     remedy = "Leave these keys out, or set evaluate.force_loop=true to run the student so nevertheless"
-    return student_loop(config, model, forced=config.evaluate.force_loop, remedy=remedy)
+    how = student_loop(config, model, forced=config.evaluate.force_loop, remedy=remedy)
+    # Behind an endpoint the folder is the tokenizer alone.
+    untrained = model.backend != "openai" and model.model is not None and read_card(model.model) is None
+    if untrained and config.evaluate.system is System.ONE_STEP:
+        return replace(how, target=Target.STEP)
+    return how

@@ -1,17 +1,20 @@
 """`steper ablate`: the methods trained on the same trajectories, evaluated on the same questions, and their table."""
 
-from steper_ray.backends.model_folder import check_model_folder
+from collections.abc import Mapping, Sequence
+
 from steper_ray.config import Config
 from steper_ray.drive.cluster import cluster_address, connect
 from steper_ray.drive.fingerprint import read_fingerprint
 from steper_ray.drive.lock import sole_writer
-from steper_ray.errors import ConfigError, PhaseFailed
+from steper_ray.errors import PhaseFailed, SteperError
+from steper_ray.experiments.checks import check_forms, checked_members
 from steper_ray.experiments.configs import held_out_config, samples_config
 from steper_ray.experiments.contaminated import contamination_notes
-from steper_ray.experiments.member_run import run_members
-from steper_ray.experiments.members import Form, Member, parse_member, reference_of
+from steper_ray.experiments.contents import contents_digest
+from steper_ray.experiments.member_run import MemberRun, run_members
+from steper_ray.experiments.members import Form
 from steper_ray.experiments.outcome import Outcome
-from steper_ray.experiments.plan import member_runs, plan_ablation, tell_plan
+from steper_ray.experiments.plan import Ablation, member_runs, plan_ablation, tell_plan
 from steper_ray.experiments.results import write_outcomes
 from steper_ray.runs import open_folder
 from steper_ray.sections.shared import LoopSection
@@ -21,40 +24,51 @@ def ablate(config: Config) -> list[Outcome]:
     """Train and evaluate all members, print the table and write it; finished members are skipped.
 
     Raises:
-        UserError: settings, trajectories, questions or model are not usable; found before anything is trained.
+        UserError: settings, trajectories, questions, index or model are not usable; found before anything is trained.
         EnvironmentFault: fewer CPUs or GPUs than asked for.
         PhaseFailed: a member could not be finished; the table of the others is written.
     """
-    members = _checked_members(config)
+    members = checked_members(config)
     how = LoopSection.model_validate(read_fingerprint(config.folder("generate"))["loop"]).settings()
+    inputs = contents_digest(config)
+    check_forms(config, members, how)
     folder = config.folder("ablate")
     with sole_writer(folder):
         open_folder(folder, config)
         _make_samples(config, {member.form for member in members})
         plan = plan_ablation(config, members, how)
-        tell_plan(plan)
+        tell_plan(config, plan)
         for note in contamination_notes(config, sorted({member.form for member in members})):
             print(f"warning: {note}")
         connect(config.ray)
-        failed = run_members(member_runs(config, plan), _parallel(config))
-        outcomes = write_outcomes(config, plan, failed)
+        outcomes, failed = finish(config, plan, member_runs(config, plan, inputs), _parallel(config))
     if failed:
         told = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise PhaseFailed(f"{len(failed)} members could not be finished: {told}. The same command continues")
     return outcomes
 
 
-def _checked_members(config: Config) -> list[Member]:
-    members = [parse_member(text) for text in config.ablate.members]
-    reference_of(members, config.ablate.reference)
-    if config.train.model is None:
-        raise ConfigError("train.model is missing: the Hugging Face folder that every member starts from")
-    check_model_folder(config.train.model)
-    if config.evaluate.questions is None:
-        raise ConfigError("evaluate.questions is missing: a file of held-out questions with gold answers")
-    if config.student.backend in ("service", "openai"):
-        raise ConfigError(f"student.backend={config.student.backend} cannot run the members' weights; leave it out")
-    return members
+def finish(
+    config: Config, plan: Ablation, runs: Sequence[MemberRun], parallel: int
+) -> tuple[list[Outcome], dict[str, str]]:
+    """Do what is left, then write the table of what is finished, even when an error ends the rest.
+
+    Returns:
+        The rows that are finished, and why members could not be, by name.
+    """
+    try:
+        failed = run_members(runs, parallel)
+    except Exception:
+        try:
+            write_outcomes(config, plan, _unfinished(runs, {}))
+        except SteperError as error:
+            print(f"warning: no table of what is finished: {error}")
+        raise
+    return write_outcomes(config, plan, _unfinished(runs, failed)), failed
+
+
+def _unfinished(runs: Sequence[MemberRun], failed: Mapping[str, str]) -> dict[str, str]:
+    return {run.name: failed.get(run.name, "not finished") for run in runs if not run.done}
 
 
 def _make_samples(config: Config, forms: set[Form]) -> None:

@@ -24,16 +24,18 @@ class MemberRun:
     train: Config | None
     """None for what is not trained."""
     evaluations: tuple[Config, ...]
+    inputs: str
+    """Digest of what all members read: the settings have its paths alone."""
     keep_checkpoints: bool
 
     @property
     def fingerprint(self) -> str:
-        """Changes with every setting of the phases and with the samples."""
+        """Changes with every setting of the phases, with the samples and with what else is read."""
         parts = [self.train, *self.evaluations]
         told = [config.model_dump(mode="json", exclude={"ablate", "ray"}) for config in parts if config]
         places = [config.train.samples for config in parts if config] + [c.evaluate.samples for c in self.evaluations]
         made = [_samples(place) for place in places if place]
-        return hashlib.sha256(json.dumps([told, made], sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([told, made, self.inputs], sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def done(self) -> bool:

@@ -116,8 +116,12 @@ def parse_member(text: str) -> Member:
     return Member(method, form)
 
 
-def reference_of(members: Sequence[Member], name: str | None) -> Member:
-    """The member that others are held against.
+def references_of(members: Sequence[Member], name: str | None) -> dict[Form, Member]:
+    """The member of each form that others of the form are held against; forms without a trained member have none.
+
+    Args:
+        members: of the ablation.
+        name: of one, which is its form's; else it is `steper`, or the last one trained.
 
     Raises:
         ConfigError: it is not among the members, or none is trained.
@@ -125,12 +129,15 @@ def reference_of(members: Sequence[Member], name: str | None) -> Member:
     trained = [member for member in members if member.trained]
     if not trained:
         raise ConfigError("ablate.members trains nothing; add a method, such as steper")
-    if name is None:
-        return next((member for member in trained if member.method == "steper"), trained[-1])
-    wanted = parse_member(name)
-    if wanted not in trained:
+    wanted = None if name is None else parse_member(name)
+    if wanted and wanted not in trained:
         raise ConfigError(f"ablate.reference={name} is none of the trained members: {', '.join(map(str, trained))}")
-    return wanted
+    found = {}
+    for form in dict.fromkeys(member.form for member in trained):
+        mine = [member for member in trained if member.form is form]
+        usual = next((member for member in mine if member.method == "steper"), mine[-1])
+        found[form] = wanted if wanted in mine and wanted else usual
+    return found
 
 
 def usual_updates(size: Size, batch: int, epochs: int, held_out_share: float) -> int:
@@ -139,7 +146,7 @@ def usual_updates(size: Size, batch: int, epochs: int, held_out_share: float) ->
 
 
 def equal_updates(control: Control, member: Size, reference: Size, updates: int) -> int:
-    """Updates of a member, so that it has as much training as the reference with its own.
+    """Updates of a member, so that it has as much training as the reference of its form with its own.
 
     Every update takes the same number of units, so equal target tokens are updates in inverse proportion to the tokens
     of a unit.
@@ -178,6 +185,16 @@ def plan_rows(
                 trainings = tuple(Training(member, updates[control, member], seed) for seed in seeds)
                 rows += [Row(control, member, system, trainings) for system in member.systems]
     return rows
+
+
+def run_name(row: Row) -> str:
+    """Of the run that evaluates what is not trained; trainings have their own."""
+    return f"{row.member.method}-{row.member.form}-{row.system}"
+
+
+def runs_of(row: Row) -> set[str]:
+    """Names of the runs that a row is made of."""
+    return {training.name for training in row.trainings} or {run_name(row)}
 
 
 def trainings_of(rows: Sequence[Row]) -> list[Training]:

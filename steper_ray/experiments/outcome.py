@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
-from steper_ray.core.types import System
-from steper_ray.errors import RunFolderError
 from steper_ray.evaluate.compare import check_same
-from steper_ray.evaluate.evaluated import Evaluated
+from steper_ray.evaluate.evaluated import MEASURES, Evaluated
 from steper_ray.evaluate.interval import Interval, score_interval
-from steper_ray.evaluate.paired import Difference, paired
 from steper_ray.evaluate.scores import StageScore
-from steper_ray.experiments.members import Member, Row
-
-MEASURES = ("exact_match", "f1")
+from steper_ray.experiments.members import Row, runs_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +19,21 @@ class Figure:
     interval: Interval
     """Of the mean over seeds, if other questions were asked."""
     by_seed: tuple[float, ...]
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over seeds; None of one."""
+        return stdev(self.by_seed) if len(self.by_seed) > 1 else None
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a training saw, from its journal."""
+
+    updates: float = 0
+    epochs: float = 0
+    """How often the updates showed each unit."""
+    target_tokens: float = 0
 
 
 @dataclass(frozen=True)
@@ -35,26 +46,19 @@ class Outcome:
     """By measure."""
     tokens: float
     """Per finished question."""
-    target_tokens: float
-    """Trained on, mean over seeds; 0 for what is not trained."""
+    units: int
+    """Samples, or trajectories in `turns`, that the member has to train on."""
+    course: Course
+    """Means over seeds; zeros for what is not trained."""
     stages: Mapping[str, StageScore]
     """Means over seeds; empty without held-out samples."""
-
-
-@dataclass(frozen=True)
-class Against:
-    """The reference less another row, in EM."""
-
-    row: Row
-    difference: Difference
-    corrected: float
-    """p-value times what Holm's method makes of the number of comparisons of the table."""
 
 
 def outcome_of(
     row: Row,
     evaluations: Sequence[Evaluated],
-    target_tokens: Sequence[int],
+    units: int,
+    courses: Sequence[Course],
     stages: Sequence[Mapping[str, StageScore]],
     seed: int,
 ) -> Outcome:
@@ -63,7 +67,8 @@ def outcome_of(
     Args:
         row: which.
         evaluations: one per seed.
-        target_tokens: trained on, one per seed.
+        units: that it has to train on.
+        courses: one per seed.
         stages: of each seed; empty mappings without held-out samples.
         seed: of the bootstrap.
 
@@ -83,41 +88,10 @@ def outcome_of(
         questions=len(evaluations[0].questions),
         figures=figures,
         tokens=_mean(tokens),
-        target_tokens=_mean(target_tokens),
+        units=units,
+        course=Course(*(_mean([getattr(one, name) for one in courses]) for name in Course.__dataclass_fields__)),
         stages=_mean_stages(stages),
     )
-
-
-def against_reference(rows: Sequence[tuple[Row, Sequence[Evaluated]]], reference: Member, seed: int) -> list[Against]:
-    """The reference, in the loop, against every other row of the same control, and against what is not trained.
-
-    Raises:
-        RunFolderError: they were evaluated on different questions.
-    """
-    found: list[tuple[Row, Difference]] = []
-    for ours, mine in rows:
-        if ours.member != reference or ours.system is not System.MULTI_STEP:
-            continue
-        for row, evaluations in rows:
-            if row != ours and row.control in (ours.control, None):
-                check_same(mine[0], evaluations[0])
-                order = list(mine[0].questions)
-                theirs, here = (mean_scores(one, "exact_match", order) for one in (evaluations, mine))
-                found.append((_under(row, ours), paired(theirs, here, seed)))
-    corrected = holm([difference.p_value for _, difference in found])
-    return [Against(row, difference, p) for (row, difference), p in zip(found, corrected, strict=True)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number, in the order given.
-
-    Source: Holm, Scandinavian Journal of Statistics 1979.
-    """
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = highest
-    return corrected
 
 
 def mean_scores(evaluations: Sequence[Evaluated], measure: str, order: Sequence[str] | None = None) -> list[float]:
@@ -126,9 +100,9 @@ def mean_scores(evaluations: Sequence[Evaluated], measure: str, order: Sequence[
     return [_mean([one.questions[id].scores[measure] for one in evaluations]) for id in ids]
 
 
-def _under(row: Row, reference: Row) -> Row:
-    """What is not trained stands in both parts of the table."""
-    return Row(reference.control, row.member, row.system, row.trainings)
+def finished_rows(rows: Sequence[Row], unfinished: set[str]) -> list[Row]:
+    """The rows of whose runs none is named as unfinished."""
+    return [row for row in rows if not runs_of(row) & unfinished]
 
 
 def _mean_stages(stages: Sequence[Mapping[str, StageScore]]) -> dict[str, StageScore]:
@@ -144,16 +118,4 @@ def _mean_stages(stages: Sequence[Mapping[str, StageScore]]) -> dict[str, StageS
 
 
 def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
-
-
-def finished_rows(rows: Sequence[Row], failed: set[str]) -> list[Row]:
-    """The rows whose trainings all came to their end.
-
-    Raises:
-        RunFolderError: there is none.
-    """
-    left = [row for row in rows if not any(training.name in failed for training in row.trainings)]
-    if not left:
-        raise RunFolderError("no member of the ablation could be finished")
-    return left
+    return fmean(values) if values else 0.0

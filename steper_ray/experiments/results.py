@@ -1,7 +1,8 @@
 """What an ablation leaves: its tables on the terminal, as Markdown and as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from steper_ray.config import Config
 from steper_ray.evaluate.evaluated import SCORES_FILE, Evaluated, read_evaluated
 from steper_ray.evaluate.scores import StageScore
 from steper_ray.evaluate.table import markdown, rich_table
+from steper_ray.experiments.against import Against, against_references, resolution, uneven
 from steper_ray.experiments.configs import evaluation_folder, training_folder
 from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.members import Row, Training
-from steper_ray.experiments.outcome import Against, Outcome, against_reference, finished_rows, outcome_of
-from steper_ray.experiments.plan import Ablation
+from steper_ray.experiments.outcome import Course, Outcome, finished_rows, outcome_of
+from steper_ray.experiments.plan import Ablation, epochs_of
 from steper_ray.experiments.tables import ablation_json, ablation_tables
 from steper_ray.runs import Manifest, write_json, write_manifest, write_text
 from steper_ray.train.journal import read_journal, updates_of
@@ -21,52 +23,76 @@ from steper_ray.train.journal import read_journal, updates_of
 PAGE_FILE, NUMBERS_FILE = "ablation.md", "ablation.json"
 
 
-def write_outcomes(config: Config, plan: Ablation, failed: dict[str, str]) -> list[Outcome]:
-    """Sum up what the members left, print the tables and write them.
+def write_outcomes(config: Config, plan: Ablation, unfinished: Mapping[str, str]) -> list[Outcome]:
+    """Sum up what the members left, print the tables and write them; nothing is written while no row is finished.
 
     Args:
         config: the ablation's.
         plan: its rows.
-        failed: why members could not be finished, by name.
+        unfinished: why members are not finished, by name.
 
     Raises:
-        RunFolderError: no member could be finished, or an evaluation is not there.
+        RunFolderError: an evaluation is not there, or not of the same questions as the others.
     """
     from rich.console import Console
 
     folder, seed = config.folder("ablate"), config.run.seed
-    rows = finished_rows(plan.rows, set(failed))
+    rows = finished_rows(plan.rows, set(unfinished))
+    if not rows:
+        print(f"ablate: none of {len(plan.rows)} rows is finished")
+        return []
     evaluated = [(row, _evaluations(config, row)) for row in rows]
-    outcomes = [
-        outcome_of(row, found, _target_tokens(config, row), [_stages(one.folder) for one in found], seed)
-        for row, found in evaluated
+    outcomes = [_outcome(config, plan, row, found, seed) for row, found in evaluated]
+    against = against_references(evaluated, plan.references, seed)
+    notes = [
+        *contamination_notes(config, sorted({row.member.form for row in plan.rows})),
+        *uneven(outcomes, plan.references),
     ]
-    against = against_reference(evaluated, plan.reference, seed)
-    tables = ablation_tables(outcomes, against, plan.reference)
-    about = _about(config, plan, against, failed)
+    tables = ablation_tables(outcomes, against)
+    further = [*(f"Warning: {note}." for note in notes), *(f"{name}: {why}" for name, why in unfinished.items())]
+    about = _about(config, outcomes, against, further)
     write_text(folder / PAGE_FILE, markdown("Ablation", about, tables))
     page = {"about": about, "tables": [asdict(table) for table in tables]}
-    write_json(folder / NUMBERS_FILE, {**ablation_json(outcomes, against, plan.reference, failed), **page})
+    write_json(folder / NUMBERS_FILE, {**ablation_json(outcomes, against, plan.references, unfinished, notes), **page})
     counts = {"rows": len(plan.rows), "finished": len(rows), "failed": len(plan.rows) - len(rows)}
-    write_manifest(folder, Manifest("ablate", "", counts, {"failed": failed}))
+    write_manifest(folder, Manifest("ablate", "", counts, {"failed": dict(unfinished)}))
     console = Console(highlight=False, soft_wrap=True)
     for table in tables:
         console.print(rich_table(table))
+    for note in notes:
+        print(f"warning: {note}")
     print(f"ablate: {len(rows)} of {len(plan.rows)} rows; table in {folder / PAGE_FILE}")
     return outcomes
 
 
-def _about(config: Config, plan: Ablation, against: Sequence[Against], failed: dict[str, str]) -> list[str]:
-    lines = [
-        f"Start: `{config.train.model.name if config.train.model else ''}`; batch {config.train.batch}, learning rate "
-        f"{config.train.learning_rate:g}; seeds {', '.join(map(str, config.ablate.seeds))}. Intervals are over "
-        "questions; the scores of single seeds stand beside them.",
-        "",
-        f"Differences are {plan.reference} less the other; p after Holm holds for all {len(against)} comparisons.",
+def _outcome(config: Config, plan: Ablation, row: Row, found: Sequence[Evaluated], seed: int) -> Outcome:
+    size = plan.sizes.get(row.member)
+    courses = [_course(config, plan, training) for training in row.trainings]
+    stages = [_stages(one.folder) for one in found]
+    return outcome_of(row, found, size.units if size else 0, courses, stages, seed)
+
+
+def _about(config: Config, outcomes: Sequence[Outcome], against: Sequence[Against], notes: Sequence[str]) -> list[str]:
+    """What a reader must know to judge the tables, as paragraphs."""
+    seeds, train = config.ablate.seeds, config.train
+    told = [
+        f"Start: `{train.model.name if train.model else ''}`; batch {train.batch}, learning rate "
+        f"{train.learning_rate:g}; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}. Updates and "
+        "target tokens are those of the journals; epochs say how often each of the member's units was seen "
+        "(samples, in `turns` whole trajectories).",
+        f"Intervals and p-values are over the {outcomes[0].questions:,} questions, for these trained weights: what "
+        + (
+            "another seed would give, one seed does not say." if len(seeds) == 1 else "a seed changes, its table shows."
+        ),
     ]
-    for note in contamination_notes(config, sorted({row.member.form for row in plan.rows})):
-        lines += ["", f"Warning: {note}."]
-    return lines + [line for name, why in failed.items() for line in ("", f"Failed: {name}: {why}")]
+    if half := resolution(against):
+        families = Counter(str(found.reference) for found in against)
+        named = ", ".join(f"{number} with {name}" for name, number in families.items())
+        told.append(
+            f"Differences in EM are known to ± {100 * half:.0f} points or better: smaller ones may be chance. They are "
+            f"taken within a form; p (Holm) is for its comparisons in one score ({named})."
+        )
+    return [line for paragraph in (*told, *notes) for line in (paragraph, "")][:-1]
 
 
 def _evaluations(config: Config, row: Row) -> list[Evaluated]:
@@ -74,11 +100,10 @@ def _evaluations(config: Config, row: Row) -> list[Evaluated]:
     return [read_evaluated(evaluation_folder(config, row.member, training, row.system)) for training in trainings]
 
 
-def _target_tokens(config: Config, row: Row) -> list[int]:
-    return [
-        sum(line["target_tokens"] for line in updates_of(read_journal(training_folder(config, training) / "train")))
-        for training in row.trainings
-    ]
+def _course(config: Config, plan: Ablation, training: Training) -> Course:
+    lines = updates_of(read_journal(training_folder(config, training) / "train"))
+    epochs = epochs_of(config, plan.sizes[training.member], len(lines))
+    return Course(len(lines), epochs, sum(line["target_tokens"] for line in lines))
 
 
 def _stages(folder: Path) -> dict[str, StageScore]:

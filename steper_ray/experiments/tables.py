@@ -5,34 +5,44 @@ from dataclasses import asdict
 from typing import Any
 
 from steper_ray.core.types import STAGE_TERMS
+from steper_ray.evaluate.evaluated import MEASURES
 from steper_ray.evaluate.interval import Interval
 from steper_ray.evaluate.table import Table
-from steper_ray.experiments.members import Member, Row
-from steper_ray.experiments.outcome import Against, Outcome
+from steper_ray.experiments.against import Against
+from steper_ray.experiments.members import Form, Member, Row
+from steper_ray.experiments.outcome import Figure, Outcome
 from steper_ray.sections.ablate import Control
 
 _TITLES = {None: "not trained", Control.UPDATES: "same updates", Control.TARGET_TOKENS: "same target tokens"}
 
 
-def ablation_tables(outcomes: Sequence[Outcome], against: Sequence[Against], reference: Member) -> list[Table]:
-    """Scores, differences from the reference, and the stages where they were scored."""
+def ablation_tables(outcomes: Sequence[Outcome], against: Sequence[Against]) -> list[Table]:
+    """Scores, those of single seeds, differences from the references, and the stages where they were scored."""
     tables = [_scores(outcomes)]
+    if any(len(outcome.row.trainings) > 1 for outcome in outcomes):
+        tables.append(_seeds(outcomes))
     if against:
-        tables.append(_differences(against, reference))
+        tables += [_differences(against, measure) for measure in MEASURES]
     if any(outcome.stages for outcome in outcomes):
         tables.append(_stages(outcomes))
     return tables
 
 
 def ablation_json(
-    outcomes: Sequence[Outcome], against: Sequence[Against], reference: Member, failed: Mapping[str, str]
+    outcomes: Sequence[Outcome],
+    against: Sequence[Against],
+    references: Mapping[Form, Member],
+    failed: Mapping[str, str],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
-    """The same for programs."""
+    """The same for programs; a comparison's own figures are those in EM, `measures` has all."""
     return {
-        "reference": str(reference),
+        "reference": str(next(iter(references.values()))),
+        "references": {form.value: str(member) for form, member in references.items()},
         "rows": [{**_named(outcome.row), **_numbers(outcome)} for outcome in outcomes],
-        "against": [{**_named(found.row), **asdict(found.difference), "holm": found.corrected} for found in against],
+        "against": [_compared(found) for found in against],
         "failed": dict(failed),
+        "notes": list(notes),
     }
 
 
@@ -46,39 +56,59 @@ def _scores(outcomes: Sequence[Outcome]) -> Table:
         (
             row_name(outcome.row),
             _TITLES[outcome.row.control],
-            str(outcome.row.trainings[0].updates) if outcome.row.trainings else "",
-            f"{outcome.target_tokens:,.0f}" if outcome.target_tokens else "",
-            *(cell for measure in outcome.figures for cell in _figure(outcome, measure)),
+            *_course(outcome),
+            *(_with_interval(outcome.figures[measure]) for measure in MEASURES),
             f"{outcome.tokens:,.0f}",
         )
         for outcome in outcomes
     ]
-    scores = ("EM, %", "95 % interval", "seeds", "F1, %", "95 % interval", "seeds")
-    columns = ("member", "control", "updates", "target tokens", *scores, "tokens per question")
+    scores = [f"{name}, % (95 %)" for name in MEASURES.values()]
+    columns = ("member", "control", "updates", "epochs of units", "target tokens", *scores, "tokens per question")
     return Table(f"Scores of {outcomes[0].questions:,} questions", columns, rows)
 
 
-def _figure(outcome: Outcome, measure: str) -> tuple[str, str, str]:
-    figure = outcome.figures[measure]
-    seeds = ", ".join(_percent(value) for value in figure.by_seed) if len(figure.by_seed) > 1 else ""
-    return _percent(figure.mean), _between(figure.interval), seeds
+def _course(outcome: Outcome) -> tuple[str, str, str]:
+    if not outcome.row.trainings:
+        return "", "", ""
+    course = outcome.course
+    return f"{course.updates:,.0f}", f"{course.epochs:.2f} of {outcome.units:,}", f"{course.target_tokens:,.0f}"
 
 
-def _differences(against: Sequence[Against], reference: Member) -> Table:
+def _seeds(outcomes: Sequence[Outcome]) -> Table:
     rows = [
         (
-            row_name(found.row),
-            _TITLES[found.row.control],
-            _points(found.difference.difference),
-            f"{_points(found.difference.interval.low)} to {_points(found.difference.interval.high)}",
-            _p_value(found.difference.p_value),
-            _p_value(found.corrected),
-            found.difference.test.value,
+            row_name(outcome.row),
+            _TITLES[outcome.row.control],
+            *(_by_seed(outcome.figures[measure]) for measure in MEASURES),
         )
-        for found in against
+        for outcome in outcomes
+        if len(outcome.row.trainings) > 1
     ]
-    columns = (f"{reference} less", "control", "EM, points", "95 % interval", "p", "p (Holm)", "test")
-    return Table("Differences on the same questions", columns, rows)
+    columns = ("member", "control", *(f"{name}, %" for name in MEASURES.values()))
+    return Table("Each seed, and the standard deviation over seeds", columns, rows)
+
+
+def _by_seed(figure: Figure) -> str:
+    return f"{', '.join(map(_percent, figure.by_seed))}; {_percent(figure.spread or 0.0)}"
+
+
+def _differences(against: Sequence[Against], measure: str) -> Table:
+    rows = []
+    for found in against:
+        differ = found.differences[measure]
+        rows.append(
+            (
+                f"{found.reference} less {row_name(found.row)}",
+                " and ".join(_TITLES[control] for control in found.controls),
+                _points(differ.difference),
+                f"{_points(differ.interval.low)} to {_points(differ.interval.high)}",
+                _p_value(differ.p_value),
+                _p_value(found.corrected[measure]),
+                differ.test.value,
+            )
+        )
+    columns = ("difference", "control", "points", "95 % interval", "p", "p (Holm)", "test")
+    return Table(f"Differences in {MEASURES[measure]} on the same questions", columns, rows)
 
 
 def _stages(outcomes: Sequence[Outcome]) -> Table:
@@ -101,7 +131,6 @@ def _named(row: Row) -> dict[str, Any]:
         "member": row.member.method,
         "form": row.member.form.value,
         "system": row.system.value,
-        "updates": row.trainings[0].updates if row.trainings else 0,
         "seeds": [training.seed for training in row.trainings],
     }
 
@@ -109,7 +138,28 @@ def _named(row: Row) -> dict[str, Any]:
 def _numbers(outcome: Outcome) -> dict[str, Any]:
     values = asdict(outcome)
     del values["row"]
-    return values
+    course = values.pop("course")
+    for measure, figure in outcome.figures.items():
+        values["figures"][measure]["spread"] = figure.spread
+    return {**values, **course, "updates": round(outcome.course.updates)}
+
+
+def _compared(found: Against) -> dict[str, Any]:
+    measures = {
+        measure: {**asdict(difference), "holm": found.corrected[measure]}
+        for measure, difference in found.differences.items()
+    }
+    return {
+        **_named(found.row),
+        **measures["exact_match"],
+        "reference": str(found.reference),
+        "controls": [control.value for control in found.controls],
+        "measures": measures,
+    }
+
+
+def _with_interval(figure: Figure) -> str:
+    return f"{_percent(figure.mean)} ({_between(figure.interval)})"
 
 
 def _percent(share: float) -> str:

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +18,10 @@ class Control(StrEnum):
     """The number of tokens that the loss is taken over; the number of updates follows."""
 
 
+FormName = Literal["cumulative", "appended", "turns"]
+"""Forms of `experiments.members`."""
+
+
 class AblateSection(Section):
     """Methods side by side: the same trajectories, as much training, the same questions."""
 
@@ -26,10 +31,11 @@ class AblateSection(Section):
     """Seeds of the trainings; three or more show how far the seed moves a score."""
     controls: tuple[Control, ...] = Field(default=(Control.UPDATES, Control.TARGET_TOKENS), min_length=1)
     """What is held equal; each is a part of the table."""
-    updates: Positive | None = None
-    """Updates of the reference member; empty: `train.updates`, or what `train.epochs` come to."""
+    updates: Positive | dict[FormName, Positive] | None = None
+    """Updates of each form's reference, or `{cumulative: 100, turns: 50}`, since units of `turns` are whole
+    trajectories; empty: `train.updates`, or what `train.epochs` come to."""
     reference: str | None = None
-    """The member that others are held against; empty: `steper`, or the last one that is trained."""
+    """The member that others of its form are held against; empty, and in other forms: steper, or the last trained."""
     held_out: Path | None = None
     """Folder of a generation over held-out questions: loss and token accuracy per stage; empty leaves these out."""
     folder: Path | None = None

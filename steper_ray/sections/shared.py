@@ -74,7 +74,8 @@ class LoopSection(Section):
     passages_cap: Positive = 20
     """Most passages shown in one trajectory."""
     rationale_tokens: Positive = 128
-    """Most tokens of one rationale."""
+    """Most tokens of one rationale; a completion that may hold a whole chain (`cumulative`, `one_step`) has room for
+    `step_limit` of them."""
 
     @model_validator(mode="after")
     def _cumulative_needs_appended(self) -> "LoopSection":

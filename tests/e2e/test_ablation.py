@@ -66,7 +66,10 @@ def test_all_members_stand_in_the_table_and_a_second_run_trains_nothing(
     assert set(trained["stages"]) == set(untrained["stages"])
     for stage, before in untrained["stages"].items():
         assert trained["stages"][stage]["loss"] < before["loss"]
+    assert told["tables"][0]["title"].startswith("Scores of ")  # what the report shows
     assert len(told["against"]) == 4
+    assert trained["updates"] == 3
+    assert trained["epochs"] < 1
     assert "| steper | same target tokens | 3 |" in (folder / "ablation.md").read_text()
     assert not list(folder.glob("members/*/train/checkpoints/*"))
 

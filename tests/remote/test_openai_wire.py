@@ -1,5 +1,7 @@
 """Bodies, texts and the meaning of errors, without a server."""
 
+import json
+
 import pytest
 
 from steper_ray.backends.interfaces import Request
@@ -105,6 +107,22 @@ def test_a_base_models_text_is_what_a_tokenizer_without_template_is_given() -> N
 def test_the_many_words_for_a_prompt_too_long(message: str) -> None:
     assert is_too_long(Reply(400, message))
     assert not is_too_long(Reply(500, message))
+
+
+@pytest.mark.parametrize(
+    ("text", "ended", "cut"),
+    [
+        ("A fact", "length", True),
+        ("A fact.", "stop", False),
+        ("A fact.", None, False),
+        # Written on behind the stop text, which the endpoint did not heed.
+        ("A fact.\nAnd so", "length", False),
+    ],
+)
+def test_a_completion_that_the_token_limit_ended_says_so(text: str, ended: str | None, cut: bool) -> None:
+    body = {"choices": [{"message": {"content": text}, "finish_reason": ended}]}
+    completion = read_completion(Reply(200, json.dumps(body)), PLAIN, "chat")
+    assert (completion.text, completion.cut) == (text.partition("\n")[0], cut)
 
 
 def test_a_body_too_large_is_a_prompt_too_long_and_another_400_is_not() -> None:

@@ -35,4 +35,7 @@ def test_a_real_student_answers(ray_cluster: None, halsey: Path, base_model: Pat
     assert body["usage"]["completion_tokens"] > 0
     pieces = [data["text"] for name, data in events if name == "rationale" and data["step"] == 1]
     assert len(pieces) > 3
-    assert " ".join("".join(pieces).split()) == events[-1][1]["steps"][0]["rationale"]
+    # An answer that the token limit cut off is told as it comes, and then does not count.
+    rationale = events[-1][1]["steps"][0]["rationale"]
+    assert rationale
+    assert " ".join("".join(pieces).split()).startswith(rationale)

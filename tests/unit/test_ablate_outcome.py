@@ -10,12 +10,14 @@ from steper_ray.evaluate.evaluated import Evaluated, ScoredQuestion
 from steper_ray.evaluate.paired import PairedTest
 from steper_ray.evaluate.scores import StageScore
 from steper_ray.evaluate.table import markdown
-from steper_ray.experiments.members import Row, Training, parse_member
-from steper_ray.experiments.outcome import against_reference, finished_rows, holm, mean_scores, outcome_of
+from steper_ray.experiments.against import against_references, holm, resolution, uneven
+from steper_ray.experiments.members import Form, Row, Training, parse_member
+from steper_ray.experiments.outcome import Course, Outcome, finished_rows, mean_scores, outcome_of
 from steper_ray.experiments.tables import ablation_json, ablation_tables
 from steper_ray.sections.ablate import Control
 
-STEPER, VANILLA, UNTRAINED = (parse_member(name) for name in ("steper", "vanilla_kd", "untrained"))
+STEPER, TURNS = (parse_member(name) for name in ("steper", "steper/turns"))
+REFERENCES = {Form.CUMULATIVE: STEPER, Form.TURNS: TURNS}
 
 
 def evaluated(name: str, ems: list[float], tokens: int = 100) -> Evaluated:
@@ -32,20 +34,29 @@ def evaluated(name: str, ems: list[float], tokens: int = 100) -> Evaluated:
     return Evaluated(Path(name), name, questions)
 
 
-def row(member: str, *seeds: int, updates: int = 10, system: System = System.MULTI_STEP) -> Row:
+def row(
+    member: str,
+    *seeds: int,
+    updates: int = 10,
+    system: System = System.MULTI_STEP,
+    control: Control = Control.UPDATES,
+) -> Row:
     who = parse_member(member)
     trainings = tuple(Training(who, updates, seed) for seed in seeds)
-    return Row(Control.UPDATES if seeds else None, who, system, trainings)
+    return Row(control if seeds else None, who, system, trainings)
 
 
 def test_a_score_is_the_mean_over_questions_and_seeds_and_each_seed_is_shown() -> None:
     seeds = [evaluated("a", [1, 1, 0, 0], tokens=100), evaluated("b", [1, 0, 0, 0], tokens=300)]
     assert mean_scores(seeds, "exact_match") == [1.0, 0.5, 0.0, 0.0]
-    outcome = outcome_of(row("steper", 1, 2), seeds, [600, 800], [{}, {}], seed=0)
+    courses = [Course(10, 0.5, 600), Course(10, 0.5, 800)]
+    outcome = outcome_of(row("steper", 1, 2), seeds, 160, courses, [{}, {}], seed=0)
     figure = outcome.figures["exact_match"]
     assert (figure.mean, figure.by_seed) == (0.375, (0.5, 0.25))
+    # Each is 0.125 from the mean: √(2 · 0.125² / 1).
+    assert figure.spread == pytest.approx(0.17678, abs=1e-5)
     assert figure.interval.low < 0.375 < figure.interval.high
-    assert (outcome.questions, outcome.tokens, outcome.target_tokens) == (4, 200.0, 700.0)
+    assert (outcome.questions, outcome.tokens, outcome.course) == (4, 200.0, Course(10, 0.5, 700))
 
 
 def test_stage_scores_are_means_over_seeds_of_stages_that_all_have() -> None:
@@ -53,7 +64,7 @@ def test_stage_scores_are_means_over_seeds_of_stages_that_all_have() -> None:
         {"reasoning_initialization": StageScore(1.0, 0.5, 10), "reasoning_expansion": StageScore(1.0, 0.5, 10)},
         {"reasoning_initialization": StageScore(2.0, 0.7, 10)},
     ]
-    outcome = outcome_of(row("steper", 1, 2), [evaluated("a", [1]), evaluated("b", [1])], [1, 1], stages, seed=0)
+    outcome = outcome_of(row("steper", 1, 2), [evaluated("a", [1]), evaluated("b", [1])], 1, [], stages, seed=0)
     assert list(outcome.stages) == ["reasoning_initialization"]
     assert outcome.stages["reasoning_initialization"].loss == 1.5
     assert outcome.stages["reasoning_initialization"].token_accuracy == pytest.approx(0.6)
@@ -61,7 +72,7 @@ def test_stage_scores_are_means_over_seeds_of_stages_that_all_have() -> None:
 
 def test_seeds_evaluated_on_other_questions_are_refused() -> None:
     with pytest.raises(RunFolderError, match="evaluate both on the same file"):
-        outcome_of(row("steper", 1, 2), [evaluated("a", [1, 0]), evaluated("b", [1])], [1, 1], [{}, {}], seed=0)
+        outcome_of(row("steper", 1, 2), [evaluated("a", [1, 0]), evaluated("b", [1])], 1, [], [{}, {}], seed=0)
 
 
 def test_holm_multiplies_the_smallest_by_all_and_never_falls() -> None:
@@ -71,27 +82,87 @@ def test_holm_multiplies_the_smallest_by_all_and_never_falls() -> None:
     assert holm([]) == []
 
 
-def test_the_reference_is_held_against_its_own_control_and_the_untrained() -> None:
-    other = Row(Control.TARGET_TOKENS, VANILLA, System.MULTI_STEP, (Training(VANILLA, 5, 1),))
+def test_a_reference_is_held_against_its_own_control_and_the_untrained() -> None:
     rows = [
         (row("untrained"), [evaluated("u", [0, 0, 0, 0, 0, 0])]),
         (row("vanilla_kd", 1), [evaluated("v", [1, 0, 0, 0, 0, 0])]),
         (row("vanilla_kd", 1, system=System.ONE_STEP), [evaluated("o", [0, 0, 0, 0, 0, 0])]),
         (row("steper", 1), [evaluated("s", [1, 1, 1, 1, 1, 1])]),
-        (other, [evaluated("t", [0, 0, 0, 0, 0, 0])]),
+        # Under a control whose reference is not there.
+        (row("vanilla_kd", 1, updates=5, control=Control.TARGET_TOKENS), [evaluated("t", [0, 0, 0, 0, 0, 0])]),
     ]
-    found = against_reference(rows, STEPER, seed=0)
+    found = against_references(rows, REFERENCES, seed=0)
     assert [(str(one.row.member), one.row.system.value) for one in found] == [
         ("untrained", "multi_step"),
         ("vanilla_kd", "multi_step"),
         ("vanilla_kd", "one_step"),
     ]
-    assert {one.row.control for one in found} == {Control.UPDATES}
+    assert {one.controls for one in found} == {(Control.UPDATES,)}
     # Six of six questions: 2 / 2⁶; five of five: 2 / 2⁵.
-    assert [one.difference.p_value for one in found] == [0.03125, 0.0625, 0.03125]
-    assert [one.corrected for one in found] == pytest.approx([0.09375, 0.09375, 0.09375])
-    assert found[1].difference.difference == pytest.approx(5 / 6)
-    assert found[0].difference.test is PairedTest.MCNEMAR
+    assert [one.differences["exact_match"].p_value for one in found] == [0.03125, 0.0625, 0.03125]
+    assert [one.corrected["exact_match"] for one in found] == pytest.approx([0.09375, 0.09375, 0.09375])
+    assert found[1].differences["f1"].difference == pytest.approx(5 / 6)
+    assert found[0].differences["accuracy_substring"].test is PairedTest.MCNEMAR
+
+
+def both_controls() -> list[tuple[Row, list[Evaluated]]]:
+    """Two controls and two forms; only `vanilla_kd` is trained twice."""
+    right, wrong = [1.0] * 6, [0.0] * 6
+    rows = [(row("untrained"), [evaluated("u", wrong)])]
+    for control, updates in ((Control.UPDATES, 10), (Control.TARGET_TOKENS, 6)):
+        rows += [
+            (row("vanilla_kd", 1, updates=updates, control=control), [evaluated(f"v{updates}", wrong)]),
+            (row("steper", 1, control=control), [evaluated("s", right)]),
+            (row("multitask/turns", 1, control=control), [evaluated("mt", wrong)]),
+            (row("steper/turns", 1, control=control), [evaluated("st", right)]),
+        ]
+    return rows
+
+
+def test_members_are_compared_within_a_form_and_the_same_comparison_counts_once() -> None:
+    found = against_references(both_controls(), REFERENCES, seed=0)
+    told = [(str(one.reference), str(one.row.member), one.row.trainings, one.controls) for one in found]
+    both = (Control.UPDATES, Control.TARGET_TOKENS)
+    (vanilla, fewer, turns) = (
+        (Training(parse_member(name), updates, 1),)
+        for name, updates in (("vanilla_kd", 10), ("vanilla_kd", 6), ("multitask/turns", 10))
+    )
+    assert told == [
+        ("steper", "untrained", (), both),
+        ("steper", "vanilla_kd", vanilla, (Control.UPDATES,)),
+        ("steper", "vanilla_kd", fewer, (Control.TARGET_TOKENS,)),
+        ("steper/turns", "multitask/turns", turns, both),
+    ]
+    # Each p is 2 / 2⁶: three comparisons in the one form, one in the other.
+    assert [one.corrected["exact_match"] for one in found] == pytest.approx([0.09375, 0.09375, 0.09375, 0.03125])
+
+
+def test_the_resolution_is_half_the_widest_interval_in_em() -> None:
+    found = against_references(both_controls(), REFERENCES, seed=0)
+    # Every difference is 1 on every question.
+    assert resolution(found) == 0.0
+    rows = [(row("untrained"), [evaluated("u", [0] * 6)]), (row("steper", 1), [evaluated("s", [0] * 6)])]
+    # None of six differs: the bound is 1 − 0.025^(1/6) on both sides.
+    assert resolution(against_references(rows, REFERENCES, seed=0)) == pytest.approx(0.4593, abs=1e-4)
+    assert resolution([]) is None
+
+
+def outcome(told: Row, course: Course) -> Outcome:
+    return outcome_of(told, [evaluated("x", [1])], 80, [course], [{}], seed=0)
+
+
+def test_training_that_should_be_equal_and_is_not_is_said() -> None:
+    tokens = Control.TARGET_TOKENS
+    reference = outcome(row("steper", 1, control=tokens), Course(10, 1, 1000))
+    near = outcome(row("multitask", 1, control=tokens), Course(10, 1, 1040))
+    far = outcome(row("vanilla_kd", 1, control=tokens), Course(5, 1, 940))
+    other_form = outcome(row("steper/turns", 1, control=tokens), Course(10, 1, 5000))
+    assert uneven([reference, near, far, other_form, outcome(row("untrained"), Course())], REFERENCES) == [
+        "vanilla_kd had 940 target tokens, steper 1,000, where they should be equal"
+    ]
+    stopped = outcome(row("vanilla_kd", 1), Course(9, 1, 9000))
+    whole = outcome(row("steper", 1), Course(10, 1, 1000))
+    assert uneven([whole, stopped], REFERENCES) == ["vanilla_kd had 9 updates, steper 10, where they should be equal"]
 
 
 def test_the_table_says_all_of_it() -> None:
@@ -101,24 +172,29 @@ def test_the_table_says_all_of_it() -> None:
     ]
     stages = {"reasoning_aggregation": StageScore(0.25, 0.9, 10)}
     outcomes = [
-        outcome_of(rows[0][0], rows[0][1], [], [{}], seed=0),
-        outcome_of(rows[1][0], rows[1][1], [1000, 1000], [stages, stages], seed=0),
+        outcome_of(rows[0][0], rows[0][1], 0, [], [{}], seed=0),
+        outcome_of(rows[1][0], rows[1][1], 800, [Course(100, 0.5, 1000)] * 2, [stages, stages], seed=0),
     ]
-    against = against_reference(rows, STEPER, seed=0)
-    page = markdown("Ablation", [], ablation_tables(outcomes, against, STEPER))
-    assert "| untrained | not trained |   |   | 0.0 |" in page
-    assert "| steper | same updates | 10 | 1,000 | 75.0 | 50.0 to 100.0 | 100.0, 50.0 |" in page
-    assert "| untrained | same updates | +75.0 |" in page
+    against = against_references(rows, REFERENCES, seed=0)
+    page = markdown("Ablation", [], ablation_tables(outcomes, against))
+    assert "| untrained | not trained |   |   |   | 0.0 (0.0 to 84.2) |" in page
+    assert "| steper | same updates | 100 | 0.50 of 800 | 1,000 | 75.0 (50.0 to 100.0) | 75.0 (50.0 to 100.0) |" in page
+    assert "| steper | same updates | 100.0, 50.0; 35.4 |" in page
+    assert page.count("| steper less untrained | same updates | +75.0 |") == 4
+    assert "## Differences in Acc (substring) on the same questions" in page
     assert "| steper | same updates |   |   | 0.250 |   |   | 90.0 |" in page
-    numbers = ablation_json(outcomes, against, STEPER, {"x": "why"})
+    numbers = ablation_json(outcomes, against, REFERENCES, {"x": "why"}, ["note"])
     assert [found["member"] for found in numbers["rows"]] == ["untrained", "steper"]
-    assert numbers["rows"][1]["seeds"] == [1, 2]
-    assert numbers["against"][0]["difference"] == 0.75
-    assert (numbers["reference"], numbers["failed"]) == ("steper", {"x": "why"})
+    trained = numbers["rows"][1]
+    assert (trained["seeds"], trained["updates"], trained["epochs"], trained["units"]) == ([1, 2], 100, 0.5, 800)
+    assert trained["figures"]["accuracy_tokens"]["spread"] == pytest.approx(0.35355, abs=1e-5)
+    assert numbers["against"][0]["difference"] == numbers["against"][0]["measures"]["f1"]["difference"] == 0.75
+    assert numbers["references"] == {"cumulative": "steper", "turns": "steper/turns"}
+    assert (numbers["failed"], numbers["notes"]) == ({"x": "why"}, ["note"])
 
 
-def test_rows_of_a_failed_training_are_left_out() -> None:
-    rows = [row("untrained"), row("steper", 1, 2)]
-    assert finished_rows(rows, {"steper-cumulative-10-seed2"}) == rows[:1]
-    with pytest.raises(RunFolderError, match="no member of the ablation could be finished"):
-        finished_rows(rows[1:], {"steper-cumulative-10-seed2"})
+def test_rows_of_a_run_that_is_not_finished_are_left_out_trained_or_not() -> None:
+    rows = [row("untrained"), row("untrained", system=System.ONE_STEP), row("steper", 1, 2)]
+    assert finished_rows(rows, {"steper-cumulative-10-seed2"}) == rows[:2]
+    assert finished_rows(rows, {"untrained-cumulative-one_step"}) == [rows[0], rows[2]]
+    assert finished_rows(rows[2:], {"steper-cumulative-10-seed2"}) == []

@@ -1,10 +1,13 @@
 """Who is compared with whom, and for how long each is trained; all numbers by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from steper_ray.backends.index_facts import IndexFacts, write_facts
 from steper_ray.config import Config, load_config
 from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import Layout, LoopSettings, QueryForm, System, Target
@@ -17,6 +20,7 @@ from steper_ray.experiments.configs import (
     samples_config,
     training_config,
 )
+from steper_ray.experiments.contents import contents_digest
 from steper_ray.experiments.member_run import MemberRun
 from steper_ray.experiments.members import (
     METHODS,
@@ -29,12 +33,13 @@ from steper_ray.experiments.members import (
     equal_updates,
     parse_member,
     plan_rows,
-    reference_of,
+    references_of,
     trainings_of,
     usual_updates,
 )
+from steper_ray.experiments.plan import budgets_of, epochs_of
 from steper_ray.runs import Manifest, write_manifest
-from steper_ray.sections.ablate import Control
+from steper_ray.sections.ablate import Control, FormName
 
 STEPER, VANILLA = parse_member("steper"), parse_member("vanilla_kd")
 UNTRAINED, TURNS = parse_member("untrained"), parse_member("steper/turns")
@@ -42,6 +47,7 @@ SAMPLES = Size(units=300, target_tokens=9000)
 """100 trajectories of three steps, 30 target tokens each sample."""
 FINAL = Size(units=100, target_tokens=4500)
 """Their last samples: 45 target tokens each."""
+FACTS = IndexFacts(passages=1, corpus_digest="c", language="en", analyzer="A", k1=0.9, b=0.4)
 
 
 def test_a_member_is_a_method_and_a_form() -> None:
@@ -76,14 +82,56 @@ def test_only_what_knows_no_steps_is_also_asked_with_one_retrieval() -> None:
     assert VANILLA.systems == UNTRAINED.systems == (System.MULTI_STEP, System.ONE_STEP)
 
 
-def test_steper_is_the_reference_unless_another_is_named() -> None:
-    assert reference_of([UNTRAINED, STEPER, VANILLA], None) == STEPER
-    assert reference_of([UNTRAINED, VANILLA, parse_member("multitask")], None) == parse_member("multitask")
-    assert reference_of([STEPER, TURNS], "steper/turns") == TURNS
+def test_each_form_has_its_own_reference_steper_unless_another_is_named() -> None:
+    multitask, other = parse_member("multitask"), parse_member("multitask/turns")
+    assert references_of([UNTRAINED, STEPER, VANILLA], None) == {Form.CUMULATIVE: STEPER}
+    assert references_of([UNTRAINED, VANILLA, multitask], None) == {Form.CUMULATIVE: multitask}
+    both = {Form.CUMULATIVE: STEPER, Form.TURNS: TURNS}
+    assert references_of([VANILLA, STEPER, other, TURNS], None) == both
+    assert references_of([STEPER, TURNS], "steper/turns") == both
+    assert references_of([VANILLA, STEPER, other, TURNS], "multitask/turns") == {**both, Form.TURNS: other}
+    # Nothing is trained in `turns`, so nothing is compared there.
+    assert references_of([STEPER, parse_member("untrained/turns")], None) == {Form.CUMULATIVE: STEPER}
     with pytest.raises(ConfigError, match="trains nothing"):
-        reference_of([UNTRAINED], None)
+        references_of([UNTRAINED], None)
     with pytest.raises(ConfigError, match="none of the trained members: steper"):
-        reference_of([UNTRAINED, STEPER], "untrained")
+        references_of([UNTRAINED, STEPER], "untrained")
+
+
+def test_budgets_are_those_of_the_forms_own_reference() -> None:
+    turns, other = Size(units=100, target_tokens=9000), parse_member("multitask/turns")
+    sizes = {STEPER: SAMPLES, VANILLA: FINAL, TURNS: turns, other: turns}
+    both = [Control.UPDATES, Control.TARGET_TOKENS]
+    budgets = budgets_of(both, sizes, references_of([*sizes], None), {Form.CUMULATIVE: 72, Form.TURNS: 30})
+    assert {str(member): budgets[Control.UPDATES, member] for member in sizes} == {
+        "steper": 72,
+        "vanilla_kd": 72,
+        "steper/turns": 30,
+        "multitask/turns": 30,
+    }
+    # By tokens 72 · 30 / 45 of the final samples; nothing in `turns` changes, so nothing there is trained twice.
+    assert {str(member): budgets[Control.TARGET_TOKENS, member] for member in sizes} == {
+        "steper": 72,
+        "vanilla_kd": 48,
+        "steper/turns": 30,
+        "multitask/turns": 30,
+    }
+
+
+def test_updates_may_be_named_form_by_form() -> None:
+    config = load_config(None, ["ablate.updates={cumulative: 100, turns: 50}"])
+    assert config.ablate.updates == {"cumulative": 100, "turns": 50}
+    assert load_config(None, ["ablate.updates=60"]).ablate.updates == 60
+    assert set(get_args(FormName)) == {*Form}
+    for wrong in ("{rounds: 3}", "{turns: 0}", "0", "many"):
+        with pytest.raises(ConfigError, match=r"ablate\.updates"):
+            load_config(None, [f"ablate.updates={wrong}"])
+
+
+def test_epochs_are_updates_by_those_that_show_every_unit_once() -> None:
+    config = load_config(None, ["train.batch=8", "train.held_out_share=0"])
+    # 300 units are 38 updates of 8.
+    assert epochs_of(config, SAMPLES, 19) == 0.5
 
 
 def test_updates_come_from_epochs_where_nobody_names_them() -> None:
@@ -223,10 +271,10 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_a_member_is_done_only_with_the_settings_and_samples_it_was_done_with(config: Config, tmp_path: Path) -> None:
-    def run(config: Config) -> MemberRun:
+    def run(config: Config, inputs: str = "a") -> MemberRun:
         train = training_config(config, Training(STEPER, 72, 1), epochs=3)
         evaluation = evaluation_config(config, STEPER, Training(STEPER, 72, 1), System.MULTI_STEP, LoopSettings())
-        return MemberRun("steper", tmp_path / "member", train, (evaluation,), keep_checkpoints=False)
+        return MemberRun("steper", tmp_path / "member", train, (evaluation,), inputs, keep_checkpoints=False)
 
     for place in ("samples", "held_out"):
         folder = tmp_path / "ablate" / place / "cumulative"
@@ -240,5 +288,29 @@ def test_a_member_is_done_only_with_the_settings_and_samples_it_was_done_with(co
     assert run(changed(config, ablate={"parallel": 3})).done
     assert not run(changed(config, train={"learning_rate": 1e-3})).done
     assert not run(changed(config, evaluate={"limit": 5})).done
+    assert not run(config, inputs="b").done
     write_manifest(tmp_path / "ablate" / "samples" / "cumulative", Manifest("samples", "f", {"samples": 299}))
     assert not first.done
+
+
+def test_the_digest_of_what_members_read_changes_with_contents_not_with_paths(tmp_path: Path) -> None:
+    def digest(folder: Path) -> str:
+        overrides = [f"run.folder={folder}", f"train.model={folder / 'model'}"]
+        return contents_digest(load_config(None, [*overrides, f"evaluate.questions={folder / 'questions.jsonl'}"]))
+
+    def written(folder: Path) -> Path:
+        for name in ("model", "index/lucene"):
+            (folder / name).mkdir(parents=True)
+        (folder / "model" / "config.json").write_text("{}")
+        (folder / "questions.jsonl").write_text("one\n")
+        write_facts(folder / "index", FACTS)
+        return folder
+
+    one, other = written(tmp_path / "one"), written(tmp_path / "other")
+    first = digest(one)
+    assert digest(other) == first
+    (one / "questions.jsonl").write_text("two\n")
+    (other / "model" / "config.json").write_text('{"a": 1}')
+    third = written(tmp_path / "third")
+    write_facts(third / "index", replace(FACTS, corpus_digest="d"))
+    assert len({first, digest(one), digest(other), digest(third)}) == 4

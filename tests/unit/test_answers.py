@@ -13,6 +13,7 @@ from steper_ray.core.answers import (
     is_correct,
     normalise,
     replace_answer,
+    settled,
 )
 
 # A busy machine is no reason to fail.
@@ -190,3 +191,10 @@ EIGHT = "one two three four five six seven eight"
 )
 def test_a_trajectory_is_kept_for_a_match_or_a_gold_answer_in_a_short_answer(answer, golds, correct):
     assert is_correct(answer, golds) is correct
+
+
+def test_of_a_completion_that_was_cut_off_whole_lines_count() -> None:
+    assert settled("One.\r\nSo the answer is: Ro", by_line=True) == "One.\r\n"
+    assert settled("One.\nTwo, at len", by_line=True) == "One.\n"
+    assert settled("One.\nTwo, at len", by_line=False) == "One.\nTwo, at len"
+    assert settled("\nSo the answer is: Ro", by_line=True) == "\nSo the answer is: Ro"

@@ -1,5 +1,6 @@
 """The baselines that answer in one completion: prompts byte for byte, what is read, and their driver."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from steper_ray.core.direct import (
     fold_direct,
     fold_forced_direct,
     forced_direct_prompt,
+    read_direct,
     with_worked_examples,
 )
 from steper_ray.core.prompts import PROMPT_VERSION, build_prompt
@@ -128,6 +130,23 @@ def test_a_forced_answer_is_a_step_of_its_own_without_a_query() -> None:
     assert fold_forced_direct(open_end, "", USAGE).stop is StopReason.EMPTY_ANSWER
 
 
+@pytest.mark.parametrize(
+    ("text", "system", "counts"),
+    [
+        ("A man.\nSo the answer is: Roy", System.ONE_STEP, "A man.\n"),
+        ("A man. So the answer is: Roy", System.ONE_STEP, "A man. "),
+        ("So the answer is: Roy", System.ONE_STEP, "So the answer is: Roy"),
+        ("A man, told at len", System.ONE_STEP, "A man, told at len"),
+        ("Roy Clark. So the answer is: Roy", System.CLOSED_BOOK, "Roy Clark. So the answer is: Roy"),
+    ],
+)
+def test_an_answer_that_the_token_limit_cut_off_behind_facts_does_not_count(
+    text: str, system: System, counts: str
+) -> None:
+    assert read_direct(text, system, cut=True) == counts
+    assert read_direct(text, system, cut=False) == text
+
+
 # The driver
 
 
@@ -190,6 +209,19 @@ async def test_an_answer_is_forced_only_where_it_is_asked_for_and_missing() -> N
     assert without.stop is StopReason.STEP_LIMIT
     forced = await DirectDriver(System.ONE_STEP, STEP, model, Shelf(), force_answer=True).run(QUESTION)
     assert (forced.answer, forced.stop) == ("Roy Clark", StopReason.FORCED_ANSWER)
+
+
+async def test_behind_a_cut_answer_another_one_is_forced() -> None:
+    class Cut(Short):
+        async def complete(self, request: Request) -> Completion:
+            written = await super().complete(request)
+            return replace(written, text="A man.\nSo the answer is: Ro", cut=True) if request.step == 1 else written
+
+    model = Cut(10_000)
+    assert (await DirectDriver(System.ONE_STEP, STEP, model, Shelf()).run(QUESTION)).stop is StopReason.STEP_LIMIT
+    forced = await DirectDriver(System.ONE_STEP, STEP, model, Shelf(), force_answer=True).run(QUESTION)
+    assert (forced.answer, forced.stop) == ("Roy Clark", StopReason.FORCED_ANSWER)
+    assert model.asked[-1].prompt.continuation == "A man.\nSo the answer is:"
 
 
 async def test_the_lowest_passages_are_left_out_where_the_model_is_short() -> None:

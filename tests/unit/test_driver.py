@@ -74,6 +74,18 @@ async def test_a_forced_answer_is_one_more_completion_without_retrieval() -> Non
     assert len(shelf.queries) == 2
 
 
+async def test_what_the_token_limit_cut_off_is_no_answer() -> None:
+    class Cut(Failing):
+        async def complete(self, request: Request) -> Completion:
+            self.calls += 1
+            if self.calls == 1:
+                return Completion("It was Roy Clark. So the answer is: Hee", Usage(), cut=True)
+            return Completion("So the answer is: Hee Haw.", Usage())
+
+    trajectory = await LoopDriver(LoopSettings(), Cut(FailureKind.ENGINE, 0), Shelf()).run(QUESTION)
+    assert [step.rationale for step in trajectory.steps] == ["It was Roy Clark.", "So the answer is: Hee Haw."]
+
+
 async def test_a_wait_beyond_the_time_limit_is_a_transient_failure() -> None:
     driver = LoopDriver(LoopSettings(), Silent(), Shelf(), step_timeout_s=0.05)
     with pytest.raises(BackendError, match=r"no completion within 0\.05 s") as caught:

@@ -8,15 +8,16 @@ import pytest
 
 from steper_ray.config import load_config
 from steper_ray.core.prompts import PROMPT_VERSION
-from steper_ray.core.types import Layout, LoopSettings
+from steper_ray.core.types import Layout, LoopSettings, Target
 from steper_ray.data.contamination import HASHES_FILE
 from steper_ray.data.schemas import SAMPLES
 from steper_ray.drive.writer import PartWriter
 from steper_ray.errors import ConfigError, InputError, RunFolderError
+from steper_ray.evaluate.choice import chosen_loop
 from steper_ray.evaluate.run import evaluate
 from steper_ray.evaluate.stages import check_samples
 from steper_ray.runs import Manifest, write_manifest
-from steper_ray.student.card import WeightsCard, write_card
+from steper_ray.student.card import CARD_FILE, WeightsCard, write_card
 
 
 def test_importing_the_phase_loads_no_engine() -> None:
@@ -43,6 +44,17 @@ def test_a_loop_other_than_the_trained_one_is_refused_before_anything_starts(tmp
     with pytest.raises(RunFolderError, match="no index"):
         evaluate(load_config(None, [*overrides, "loop.k=8", "evaluate.force_loop=true"]))
     assert not (tmp_path / "evaluate").exists()
+
+
+def test_untrained_weights_asked_with_one_retrieval_get_the_instruction_of_that(tmp_path: Path) -> None:
+    overrides = [*_trained_student(tmp_path), "loop.layout=appended", "loop.target=cumulative"]
+    (tmp_path / "weights" / CARD_FILE).unlink()
+    one, loop = (load_config(None, [*overrides, f"evaluate.system={name}"]) for name in ("one_step", "multi_step"))
+    assert chosen_loop(one, one.student).target is Target.STEP
+    assert chosen_loop(loop, loop.student).target is Target.CUMULATIVE
+    how = LoopSettings(layout=Layout.APPENDED, target=Target.CUMULATIVE)
+    write_card(tmp_path / "weights", WeightsCard(how, PROMPT_VERSION, "vanilla_kd", (1.0, 1.0, 1.0)))
+    assert chosen_loop(one, one.student) == how
 
 
 def test_a_trained_student_takes_no_demonstrations(tmp_path: Path) -> None:

@@ -67,8 +67,9 @@ def drive(
     search: Callable[[str], Sequence[Passage]] | Sequence[Sequence[Passage]] = (),
     question: Question = HEE_HAW,
     force_answer: bool = False,
+    cut: Sequence[int] = (),
 ) -> Drive:
-    """The simplest driver: scripted completions, searches by query or one after the other."""
+    """The simplest driver: scripted completions, those of `cut` cut off; searches by query or in order."""
     state, queries, writes = begin(question), [], []
     while True:
         match next_action(state, how, force_answer=force_answer):
@@ -77,7 +78,8 @@ def drive(
                 queries.append(text)
                 state = fold_passages(state, found, how)
             case Write() as write:
-                state = fold_rationale(state, completions[len(writes)], Usage(len(writes) + 1), how)
+                usage, ended = Usage(len(writes) + 1), len(writes) in cut
+                state = fold_rationale(state, completions[len(writes)], usage, how, cut=ended)
                 writes.append(write)
             case Finish(trajectory):
                 return Drive(queries, writes, trajectory)
@@ -233,7 +235,58 @@ def test_a_step_stops_at_a_newline_and_a_cumulative_one_has_room_for_all_its_lin
     completions = ["One.", "Two.", "So the answer is: x."]
     assert [(w.step, w.max_tokens, w.stop) for w in drive(completions).writes] == [(n, 128, ("\n",)) for n in (1, 2, 3)]
     writes = drive(completions, CUMULATIVE).writes
-    assert [(w.step, w.max_tokens, w.stop) for w in writes] == [(n, 128 * n, ()) for n in (1, 2, 3)]
+    assert [(w.step, w.max_tokens, w.stop) for w in writes] == [(n, 640, ()) for n in (1, 2, 3)]
+
+
+def test_a_student_that_writes_the_whole_chain_at_step_1_keeps_its_whole_answer():
+    how = replace(CUMULATIVE, rationale_tokens=48, step_limit=5)
+    lines = [f"Fact {number} says where the next of them was born." for number in range(1, 5)]
+    run = drive(["\n".join([*lines, "So the answer is: Roy Linwood Clark of Meherrin."])], how)
+    # Some 60 tokens, which one rationale's 48 would not hold.
+    assert run.writes[0].max_tokens == 240
+    assert (run.trajectory.answer, run.trajectory.stop) == ("Roy Linwood Clark of Meherrin", StopReason.ANSWERED)
+    assert len(run.trajectory.steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "how", "rationale"),
+    [
+        ("A fact. So the answer is: Roy", STEP, "A fact."),
+        ("A fact, told at len", STEP, "A fact, told at len"),
+        ("One.\nTwo.\nSo the answer is: Roy", CUMULATIVE, "Two."),
+        ("One.\nTwo. So the answer is: Roy", CUMULATIVE, "Two."),
+        ("One.\nTwo, told at len", CUMULATIVE, "One."),
+        ("One.\nTwo.\n", CUMULATIVE, "Two."),
+        ("One, told at len", CUMULATIVE, "One, told at len"),
+        ("", CUMULATIVE, ""),
+    ],
+)
+def test_what_the_token_limit_cut_off_is_no_answer_and_the_loop_goes_on(written, how, rationale):
+    run = drive([written, "So the answer is: Roy Clark."], how, cut=[0])
+    assert [step.rationale for step in run.trajectory.steps] == [rationale, "So the answer is: Roy Clark."]
+    assert run.trajectory.answer == "Roy Clark"
+
+
+@pytest.mark.parametrize(
+    ("written", "how", "answer"),
+    [
+        ("One.\nSo the answer is: Roy Clark.\nAnd so on and", CUMULATIVE, "Roy Clark"),
+        ("One.\nSo the answer is: Roy Clark.\n", CUMULATIVE, "Roy Clark"),
+        ("So the answer is: Roy Clark, who was a", STEP, "Roy Clark, who was a"),
+    ],
+)
+def test_an_answer_whose_line_is_whole_counts_and_so_does_one_that_had_all_the_room(written, how, answer):
+    run = drive([written], how, cut=[0])
+    assert (run.trajectory.answer, run.trajectory.stop) == (answer, StopReason.ANSWERED)
+
+
+def test_a_cut_answer_at_the_step_limit_leaves_none_unless_one_is_forced():
+    how = replace(CUMULATIVE, step_limit=1)
+    written = ["One.\nSo the answer is: Roy", " Roy Clark, who"]
+    assert drive(written, how, cut=[0]).trajectory.stop is StopReason.STEP_LIMIT
+    forced = drive(written, how, cut=[0, 1], force_answer=True)
+    assert (forced.trajectory.answer, forced.trajectory.stop) == ("Roy Clark, who", StopReason.FORCED_ANSWER)
+    assert forced.writes[1].prompt.continuation == f"One.\n{MARKER}"
 
 
 @pytest.mark.parametrize("how", [STEP, CUMULATIVE, replace(STEP, layout=Layout.APPENDED)])
@@ -245,6 +298,7 @@ def test_a_forced_answer_is_one_more_completion_that_continues_the_marker(how):
     assert len(run.queries) == 2
     assert [bool(write.prompt.continuation) for write in run.writes] == [False, False, True]
     assert run.writes[-1].prompt.continuation.endswith(MARKER)
+    assert (run.writes[-1].max_tokens, run.writes[-1].stop) == (128, ("\n",))
     assert run.writes[-1].step == 3
 
 

@@ -42,6 +42,7 @@ class Session:
         usage = completion.usage
         return {
             "text": completion.text,
+            "cut": completion.cut,
             "prompt_tokens": usage.prompt_tokens,
             "cached_tokens": usage.cached_tokens,
             "completion_tokens": usage.completion_tokens,
@@ -93,7 +94,9 @@ class Session:
         told = []
         for asked in (self.ask("Name the capital of France.", 40), request):
             *pieces, whole = [piece async for piece in self.model.stream(asked)]
-            told.append({"pieces": pieces, "text": whole.text, "tokens": whole.usage.completion_tokens})
+            told.append(
+                {"pieces": pieces, "text": whole.text, "tokens": whole.usage.completion_tokens, "cut": whole.cut}
+            )
         whole = [await self.see(self.ask("Name the capital of France.", 40)), await self.see(request)]
         return {"told": told, "whole": whole}
 

@@ -58,6 +58,13 @@ def test_a_completion_ends_before_its_stop_text(seen: dict[str, Any]) -> None:
     assert stopped["completion_tokens"] < free["completion_tokens"] == 8
 
 
+def test_a_completion_says_whether_the_token_limit_ended_it(seen: dict[str, Any]) -> None:
+    assert [seen["stopped"][name]["cut"] for name in ("free", "stopped")] == [True, False]
+    assert not seen["end_of_turn"]["cut"]
+    assert [told["cut"] for told in seen["streamed"]["told"]] == [False, False]
+    assert all(completion["cut"] for completion in seen["many"])
+
+
 def test_the_end_of_turn_ends_a_completion_and_is_not_part_of_it(seen: dict[str, Any]) -> None:
     assert seen["end_of_turn"]["text"] == "The capital of France is Paris"
     assert seen["end_of_turn"]["completion_tokens"] == 7

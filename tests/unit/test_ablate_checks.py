@@ -1,0 +1,60 @@
+"""What an ablation refuses before the hours that it takes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steper_ray.config import load_config
+from steper_ray.errors import ConfigError, InputError, RunFolderError
+from steper_ray.experiments.ablate import ablate
+from steper_ray.experiments.checks import checked_members
+from steper_ray.runs import write_json
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> list[str]:
+    """Of an ablation that lacks an index alone."""
+    model = tmp_path / "model"
+    model.mkdir()
+    for name, content in (("config.json", '{"model_type": "llama"}'), ("tokenizer.json", "{}")):
+        (model / name).write_text(content)
+    (model / "model.safetensors").write_bytes(b"")
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(json.dumps({"id": "q", "question": "Who?", "golden_answers": ["a"]}) + "\n")
+    (tmp_path / "generate").mkdir()
+    write_json(tmp_path / "generate" / "fingerprint.json", {"loop": {}})
+    return [f"run.folder={tmp_path}", f"train.model={model}", f"evaluate.questions={questions}"]
+
+
+def test_what_is_usable_passes(settings: list[str]) -> None:
+    assert [member.method for member in checked_members(load_config(None, settings))] == [
+        "untrained",
+        "vanilla_kd",
+        "multitask",
+        "steper",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.patience=3", r"train\.patience=3 may end one member earlier"),
+        ("train.export=best", r"train\.export=best takes the weights of another update"),
+        ("student.demonstrations=builtin", r"student\.demonstrations is set"),
+        ("student.backend=replay", r"student\.backend=replay cannot run the members' weights"),
+        ("evaluate.paths=3", r"evaluate\.paths above 1 needs student\.temperature above 0"),
+    ],
+)
+def test_settings_that_would_make_members_differ_are_refused(settings: list[str], override: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        checked_members(load_config(None, [*settings, override]))
+
+
+def test_questions_and_index_are_read_before_anything_is_made(settings: list[str], tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="no index in"):
+        ablate(load_config(None, settings))
+    (tmp_path / "questions.jsonl").write_text('{"id": "q"}\n')
+    with pytest.raises(InputError, match=r"questions\.jsonl"):
+        ablate(load_config(None, settings))
+    assert not (tmp_path / "ablate").exists()
