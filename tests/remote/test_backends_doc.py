@@ -18,7 +18,10 @@ from steper_ray.config import Config, load_config
 from steper_ray.core.identity import content_id
 from steper_ray.corpus.gather import gather_corpus
 from steper_ray.corpus.split import split_corpus
+from steper_ray.data.schemas import TRAJECTORIES, read_rows
 from steper_ray.data.split import Cut
+from steper_ray.drive.fingerprint import read_fingerprint
+from steper_ray.generate.run import generate
 from steper_ray.sections.shared import RetrieverSection
 
 PAGE = (Path(__file__).parents[2] / "docs" / "backends.md").read_text(encoding="utf-8")
@@ -103,6 +106,25 @@ async def test_the_adapter_takes_the_corpora_that_our_commands_make(serve: Serve
         content_id("Orvo", "Orvo is a lake."),
         "Orvo",
     )
+
+
+@pytest.mark.ray
+def test_a_whole_generation_searches_at_the_adapter_alone(ray_cluster: None, serve: Serve, tmp_path: Path) -> None:
+    corpus, questions = tmp_path / "corpus.jsonl", tmp_path / "questions.jsonl"
+    corpus.write_text("".join(json.dumps(row) + "\n" for row in CORPUS), encoding="utf-8")
+    asked = [{"id": f"q{n}", "question": f"Who is {n}?", "golden_answers": [f"answer to q{n}"]} for n in range(12)]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in asked))
+    retriever = ["retriever.backend=http", f"retriever.url={serve(corpus)}", "retriever.name=mine"]
+    settings = [f"run.folder={tmp_path / 'run'}", f"generate.questions={questions}", "teacher.backend=scripted"]
+    manifest = generate(load_config(None, [*settings, *retriever, "retriever.requests=1"]))
+    assert (manifest.counts["finished"], manifest.counts["used"], manifest.counts["failed"]) == (12, 12, {})
+    folder = tmp_path / "run" / "generate"
+    assert read_fingerprint(folder)["index"] == {"service": "mine"}
+    for row in read_rows(folder / "trajectories", TRAJECTORIES):
+        assert {passage["id"] for passage in row["steps"][0]["passages"]} == {"p1", "p2", "p3"}
+        assert [len(step["retrieved"]) for step in row["steps"]] == [3, 3, 3]
+    assert not (tmp_path / "run" / "index").exists()
+    assert "\nlanguage:" not in (folder / "samples" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=range(len(YAML_BLOCKS)))

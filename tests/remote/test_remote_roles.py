@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ from steper_ray.core.types import Layout, LoopSettings, Passage, Question, StopR
 from steper_ray.drive.driver import LoopDriver
 from steper_ray.drive.fingerprint import fingerprint_of
 from steper_ray.drive.job import check_model, load_chat, load_model
+from steper_ray.drive.load import Load
 from steper_ray.drive.prepare import checked, prepare
+from steper_ray.drive.stats import LoopStats
 from steper_ray.errors import ConfigError, EnvironmentFault, InputError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RetrieverSection
@@ -141,6 +143,14 @@ def test_a_search_service_needs_no_index_and_is_tried(service) -> None:
     assert (job.retriever.backend, job.retriever.url) == ("http", f"{service.url}/search")
     assert [asked.path for asked in service.asked] == ["/search"]
     assert json.dumps(parts)
+
+
+def test_engines_that_wait_for_a_search_service_are_not_helped_by_retriever_actors(service) -> None:
+    service.reply(200, FOUND)
+    job, _ = prepared(service, teacher(service))
+    slow = LoopStats(search_s=9.0, steps=1, loads=[Load(20.0, 1.0, 10)], quicker_search=job.quicker_search)
+    assert slow.starvation().endswith("Try a quicker search service, or a higher retriever.requests or retriever.batch")
+    assert replace(job, retriever=RetrieverSection()).quicker_search == "more retrievers"
 
 
 def test_a_search_service_that_is_down_ends_the_command(service) -> None:
