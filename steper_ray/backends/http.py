@@ -19,8 +19,12 @@ URL_EXAMPLE = "http://host:8080/search"
 _TRIAL_QUERY = "Who wrote the novel?"
 _CHECK_RETRIES = 2
 _FAULTS_SHOWN = 3
-_ABOUT_A_QUERY = (200, 400, 413, 422)
-"""Replies whose fault may be that of one query, or of one passage found for it; others are about all of them."""
+_ABOUT_A_QUERY = (400, 413, 422)
+"""Refusals that one query of several may be the reason of."""
+
+
+class _Spoiled(BackendError):
+    """A reply whose fault may be that of one query, or of one passage found for it: the others may fare better alone."""
 
 
 class Found(BaseModel, extra="ignore"):
@@ -102,11 +106,10 @@ class HttpRetriever:
         Raises:
             BackendError: kind `retriever`: no answer, or a refusal that asking alone would not change.
         """
-        reply = await self._post(queries, k)
         try:
-            return self._read(reply, len(queries), k)
-        except BackendError:
-            if len(queries) == 1 or reply.status not in _ABOUT_A_QUERY:
+            return await self.search_many(queries, k)
+        except _Spoiled:
+            if len(queries) == 1:
                 raise
         return await asyncio.gather(*(self._alone(query, k) for query in queries))
 
@@ -125,16 +128,17 @@ class HttpRetriever:
 
     def _read(self, reply: Reply, queries: int, k: int) -> list[tuple[Passage, ...]]:
         if reply.status != 200:
-            raise BackendError(FailureKind.RETRIEVER, f"{self._endpoint.url} refuses the search: {reply.shown()}")
+            kind = _Spoiled if reply.status in _ABOUT_A_QUERY else BackendError
+            raise kind(FailureKind.RETRIEVER, f"{self._endpoint.url} refuses the search: {reply.shown()}")
         try:
             results = Results.model_validate_json(reply.text).results
         except ValidationError as error:
-            raise BackendError(
+            raise _Spoiled(
                 FailureKind.RETRIEVER,
                 f"{self._endpoint.url} answers in another form: {_faults(error)}; {reply.shown()}",
             ) from None
         if len(results) != queries:
-            raise BackendError(
+            raise _Spoiled(
                 FailureKind.RETRIEVER,
                 f"{self._endpoint.url} answers {len(results)} lists to {queries} queries; {reply.shown()}",
             )
