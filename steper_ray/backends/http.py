@@ -24,7 +24,7 @@ _ABOUT_A_QUERY = (400, 413, 422)
 
 
 class _Spoiled(BackendError):
-    """A reply whose fault may be that of one query, or of one passage found for it: the others may fare better alone."""
+    """A fault that may be that of one query, or of one passage found for it: the others may fare better alone."""
 
 
 class Found(BaseModel, extra="ignore"):

@@ -105,8 +105,7 @@ def _tell(found: Sampled, failed: dict[str, int], whole: Estimate, config: Confi
 
     correct = "no gold answers" if found.correct is None else f"{found.correct} correct"
     failures = "".join(f", {count} failed ({kind})" for kind, count in sorted(failed.items()))
-    title = f"dry run: {found.trajectories} trajectories, {correct}{failures}"
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("")
     table.add_column("dry run", justify="right")
     table.add_column(f"the {whole.keys:,} still to be done", justify="right")
@@ -125,6 +124,7 @@ def _tell(found: Sampled, failed: dict[str, int], whole: Estimate, config: Confi
         table.add_row("cost", "", "set teacher.price_in, price_out")
     table.add_row("disk, GiB", f"{found.bytes / 2**30:.4f}", f"{whole.gib:,.3f}")
     console = Console(highlight=False, soft_wrap=True)
+    console.print(f"dry run: {found.trajectories} trajectories, {correct}{failures}")
     console.print(table)
     console.print(
         f"Hours: from engines as quick when full as with {found.at_once} questions at once, to engines that gain "

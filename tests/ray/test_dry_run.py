@@ -7,7 +7,6 @@ import pytest
 
 from steper_ray.cli import main
 from steper_ray.data.schemas import TRAJECTORIES, read_rows
-from tests.conftest import QUESTION, RATIONALES
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.usefixtures("ray_cluster")]
 
@@ -16,8 +15,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.usefixtures("ray_
 def settings(halsey: Path, tmp_path: Path) -> list[str]:
     """25 questions, one of them without a recording."""
     names = [f"q{number}" for number in range(25)]
-    asked = [{"id": name, "question": QUESTION, "golden_answers": ["Hee Haw"]} for name in names]
-    chains = [{"id": name, "steps": [{"rationale": text} for text in RATIONALES]} for name in names[1:]]
+    question, chain = (json.loads((halsey / file).read_text()) for file in ("questions.jsonl", "chains.jsonl"))
+    asked, chains = [{**question, "id": name} for name in names], [{**chain, "id": name} for name in names[1:]]
     for file, rows in (("asked.jsonl", asked), ("chains.jsonl", chains)):
         (tmp_path / file).write_text("".join(json.dumps(row) + "\n" for row in rows))
     return [
