@@ -93,12 +93,16 @@ def _write(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
     selection = select(job.generation / "trajectories", job.asked, job.section.rules())
     building = job.folder.with_name(f".{job.folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    counts, examples = _write_rows(job, selection, building)
-    manifest = Manifest("samples", job.fingerprint, counts.counts(), _facts(job, selection, counts))
-    write_card(building, manifest, job.section, CardFacts(job.language, job.parts, examples))
-    write_manifest(building, manifest)
-    shutil.rmtree(job.folder, ignore_errors=True)
-    building.rename(job.folder)
+    try:
+        counts, examples = _write_rows(job, selection, building)
+        manifest = Manifest("samples", job.fingerprint, counts.counts(), _facts(job, selection, counts))
+        write_card(building, manifest, job.section, CardFacts(job.language, job.parts, examples))
+        write_manifest(building, manifest)
+        shutil.rmtree(job.folder, ignore_errors=True)
+        building.rename(job.folder)
+    finally:
+        # On a full disk half of them would be in the way of the next try.
+        shutil.rmtree(building, ignore_errors=True)
     return counts, manifest
 
 
