@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steper_ray.backends.index_facts import FACTS_FILE, LUCENE_FOLDER, IndexFacts, read_facts
+from steper_ray.backends.index_names import NAMES_FILE, IndexNames, names_of
 from steper_ray.errors import RunFolderError
 from steper_ray.storage.folder import published
 from steper_ray.storage.once import fetch_once
@@ -34,6 +35,11 @@ class IndexSource:
             (Path(folder) / LUCENE_FOLDER).mkdir()
             (Path(folder) / FACTS_FILE).write_bytes(content)
             return read_facts(Path(folder))
+
+    def names(self) -> IndexNames | None:
+        """What its passages are called; None where that was not written down."""
+        content = open_place(self.uri).read(NAMES_FILE)
+        return names_of(content) if content is not None else None
 
     def local(self) -> Path:
         """The folder on this node, fetched where it is not there yet. Raises as `fetch_once`."""

@@ -6,7 +6,7 @@ from steper_ray import __version__
 from steper_ray.cli.corpus import add_corpus
 from steper_ray.cli.machine import add_demo, add_doctor
 from steper_ray.cli.phases import add_phases, add_report
-from steper_ray.cli.results import add_compare, add_inspect
+from steper_ray.cli.results import add_compare, add_inspect, add_score
 from steper_ray.cli.service import add_ask, add_keys
 from steper_ray.cli.storage import add_storage
 from steper_ray.status.command import add_status
@@ -25,6 +25,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_status(commands)
     add_inspect(commands)
     add_compare(commands)
+    add_score(commands)
     add_report(commands)
     add_ask(commands)
     add_keys(commands)

@@ -1,4 +1,4 @@
-"""`steper inspect` and `steper compare`: a look at what phases wrote."""
+"""`steper inspect`, `steper compare` and `steper score`: a look at what phases, or others, wrote."""
 
 import argparse
 from pathlib import Path
@@ -40,3 +40,34 @@ def _compare(options: argparse.Namespace) -> None:
     from steper_ray.evaluate.compare import compare_runs
 
     compare_runs(options.run_a, options.run_b, options.out, seed=options.seed)
+
+
+def add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `score`."""
+    what = "score a file of predictions (HotpotQA's, 2WikiMultiHopQA's, MuSiQue's form, or ours) against a gold file"
+    command = commands.add_parser("score", help=what, description=what)
+    command.add_argument("predictions", type=Path, metavar="PREDICTIONS")
+    command.add_argument("gold", type=Path, metavar="GOLD", help="the questions with their gold answers")
+    command.add_argument("--aliases", type=Path, metavar="FILE", help="2WikiMultiHopQA's id_aliases.json")
+    command.add_argument(
+        "--missing",
+        choices=("refuse", "wrong", "leave-out"),
+        default="refuse",
+        help="questions without a prediction: refuse them, score them 0, or score the others alone",
+    )
+    command.add_argument("--out", type=Path, metavar="FILE", help="a Markdown page of the tables")
+    command.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
+    command.set_defaults(run=_score)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from steper_ray.evaluate.rescore import Missing, score_file
+
+    score_file(
+        options.predictions,
+        options.gold,
+        aliases=options.aliases,
+        missing=Missing(options.missing),
+        out=options.out,
+        seed=options.seed,
+    )

@@ -1,12 +1,15 @@
 """One trial call to each remote service, so that a wrong key or address ends a command before anything starts."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
+from steper_ray.core.types import Passage
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RetrieverSection
+
+Result = TypeVar("Result")
 
 
 def try_endpoint(section: ModelSection, role: str) -> None:
@@ -36,6 +39,15 @@ def try_search(section: RetrieverSection) -> None:
         EnvironmentFault: nothing answers.
     """
     _run(_try_search(section))
+
+
+def search_all(section: RetrieverSection, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
+    """Search for each query by itself: the k best passages of each.
+
+    Raises:
+        BackendError: a search failed.
+    """
+    return _run(_search_all(section, queries, k))
 
 
 async def _try_endpoint(section: ModelSection, role: str) -> None:
@@ -68,7 +80,17 @@ async def _try_search(section: RetrieverSection) -> None:
         await retriever.close()
 
 
-def _run(work: Coroutine[Any, Any, None]) -> None:
+async def _search_all(section: RetrieverSection, queries: Sequence[str], k: int) -> list[tuple[Passage, ...]]:
+    from steper_ray.backends.http import HttpRetriever
+
+    retriever = HttpRetriever.load(section)
+    try:
+        return await asyncio.gather(*(retriever.search(query, k) for query in queries))
+    finally:
+        await retriever.close()
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
     # In a thread of its own, since the caller may be on an event loop already (a notebook).
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, work).result()
+        return pool.submit(asyncio.run, work).result()

@@ -60,6 +60,41 @@ class Prediction:
         return bool(self.answer)
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerScores:
+    """One answer against its gold ones, each score the best over the aliases."""
+
+    exact_match: float
+    tokens: Overlap
+    """F1, precision and recall, each the best by itself, as 2WikiMultiHopQA's script takes them."""
+    accuracy_substring: float
+    accuracy_tokens: float
+
+
+def answer_scores(answer: str, question: Question, *, closed_rule: bool, empty_given: bool) -> AnswerScores:
+    """Score an answer.
+
+    Args:
+        answer: as it was given.
+        question: names the gold answers.
+        closed_rule: the rules of HotpotQA and 2WikiMultiHopQA; else those of MuSiQue, see `core.answers`.
+        empty_given: an empty answer is one; else it is missing and scores 0.
+    """
+
+    def highest(score: Callable[[str, str], float]) -> float:
+        return best(score, answer, question.golden_answers, empty_given=empty_given)
+
+    def overlap(given: str, gold: str) -> Overlap:
+        return token_overlap(given, gold, closed_rule=closed_rule)
+
+    tokens = Overlap(
+        highest(lambda given, gold: overlap(given, gold).f1),
+        highest(lambda given, gold: overlap(given, gold).precision),
+        highest(lambda given, gold: overlap(given, gold).recall),
+    )
+    return AnswerScores(highest(exact_match), tokens, highest(accuracy_substring), highest(accuracy_tokens))
+
+
 def predictions_of(
     questions: Iterable[Question],
     finished: Mapping[str, Sequence[Trajectory]],
@@ -145,33 +180,23 @@ def _of_paths(
 
 def _prediction(trajectory: Trajectory, shown: Mapping[str, Passage], closed_rule: bool) -> Prediction:
     """The prediction of one path, without what depends on others."""
-    answer, question, turns = trajectory.answer, trajectory.question, _turns(trajectory)
-
-    def highest(score: Callable[[str, str], float]) -> float:
-        return best(score, answer, question.golden_answers, empty_given=not closed_rule)
-
-    def overlap(given: str, gold: str) -> Overlap:
-        return token_overlap(given, gold, closed_rule=closed_rule)
-
-    # Each the best over the aliases, as 2WikiMultiHopQA's script takes them.
-    tokens = Overlap(
-        highest(lambda given, gold: overlap(given, gold).f1),
-        highest(lambda given, gold: overlap(given, gold).precision),
-        highest(lambda given, gold: overlap(given, gold).recall),
-    )
-    exact, wanted = highest(exact_match), gold_names(question)
+    question, turns = trajectory.question, _turns(trajectory)
+    # An answer that is empty is a missing one, but to MuSiQue's script.
+    found = answer_scores(trajectory.answer, question, closed_rule=closed_rule, empty_given=not closed_rule)
+    wanted = gold_names(question)
+    retrieved = retrieved_names(trajectory, shown)
     return Prediction(
         question=question,
-        answer=answer,
-        exact_match=exact,
-        f1=tokens.f1,
-        accuracy_substring=highest(accuracy_substring),
-        accuracy_tokens=highest(accuracy_tokens),
+        answer=trajectory.answer,
+        exact_match=found.exact_match,
+        f1=found.tokens.f1,
+        accuracy_substring=found.accuracy_substring,
+        accuracy_tokens=found.accuracy_tokens,
         stop=trajectory.stop,
         queries=tuple(step.query for step in turns),
         rationales=tuple(step.rationale for step in trajectory.steps),
         retrieved=tuple(step.retrieved for step in turns),
-        support=support_score(retrieved_names(trajectory, shown), wanted, exact, tokens) if wanted else None,
+        support=support_score(retrieved, wanted, found.exact_match, found.tokens) if wanted else None,
         contents=retrieved_contents(trajectory, shown),
     )
 

@@ -14,13 +14,13 @@ from steper_ray.data.schemas import TRAJECTORIES, read_rows, trajectory_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.gold_there import gold_warning
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import index_source, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.evaluate.choice import check_choice, chosen_loop, chosen_model
-from steper_ray.evaluate.foreign_corpus import foreign_corpus_warning
 from steper_ray.evaluate.official import official_numbers, write_official
 from steper_ray.evaluate.prediction import Prediction, predictions_of
 from steper_ray.evaluate.results import tell, write_results
@@ -118,7 +118,7 @@ def _notes(config: Config, ready: _Ready) -> list[str]:
     notes, asked = [], ready.asked
     if ready.trained and (warning := contamination(asked.questions, ready.trained).warning()):
         notes.append(f"warning: {warning}")
-    if ready.job.searches and (foreign := foreign_corpus_warning(config.index.corpus, asked.questions)):
+    if ready.job.searches and (foreign := gold_warning(config, asked.questions)):
         notes.append(f"warning: {foreign}")
     if config.evaluate.aliases is not None:
         notes.append(

@@ -130,8 +130,8 @@ def score(
         support=mean_support(support) if support else None,
         paths=_mean([prediction.paths for prediction in finished]),
         agreement=_mean([prediction.votes / prediction.paths for prediction in finished]),
-        by_kind=_grouped(predictions, lambda prediction: prediction.question.kind, seed),
-        by_hops=_grouped(predictions, lambda prediction: prediction.question.hops, seed),
+        by_kind=groups_of(predictions, lambda prediction: prediction.question.kind, seed),
+        by_hops=groups_of(predictions, lambda prediction: prediction.question.hops, seed),
         stages=dict(stages or {}),
         contamination=contamination([found.question for found in predictions], trained) if trained else None,
         unseen=quality(new, seed) if 0 < len(new) < len(predictions) else None,
@@ -152,7 +152,8 @@ def quality(predictions: Sequence[Prediction], seed: int) -> Quality:
     )
 
 
-def _grouped(predictions: Sequence[Prediction], key: Callable[[Prediction], Key], seed: int) -> dict[Key, Quality]:
+def groups_of(predictions: Sequence[Prediction], key: Callable[[Prediction], Key], seed: int) -> dict[Key, Quality]:
+    """Mean scores by what `key` says of a prediction, in its order; `seed` is the bootstrap's."""
     groups: dict[Key, list[Prediction]] = {}
     for prediction in predictions:
         groups.setdefault(key(prediction), []).append(prediction)

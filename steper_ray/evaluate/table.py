@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from steper_ray.core.support import Support
-from steper_ray.evaluate.interval import Interval
-from steper_ray.evaluate.scores import Quality, Scores
+from steper_ray.core.support import Support, mean_support
+from steper_ray.evaluate.interval import Interval, score_interval
+from steper_ray.evaluate.prediction import Prediction
+from steper_ray.evaluate.scores import Quality, Scores, groups_of
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -36,6 +37,26 @@ def score_tables(scores: Scores) -> list[Table]:
     if scores.stages:
         tables.append(_stages(scores))
     return tables
+
+
+def given_tables(predictions: Sequence[Prediction], seed: int) -> list[Table]:
+    """The tables of answers alone, of which nothing else is known; at least one. `seed` is the bootstrap's."""
+    rows = [
+        (name, _percent(sum(values) / len(values)), _between(score_interval(values, seed)))
+        for name, values in (
+            ("EM", [found.exact_match for found in predictions]),
+            ("F1", [found.f1 for found in predictions]),
+            ("Acc (substring)", [found.accuracy_substring for found in predictions]),
+            ("Acc (whole tokens)", [found.accuracy_tokens for found in predictions]),
+        )
+    ]
+    tables = [Table(f"Scores of {len(predictions):,} questions", ("measure", "%", "95 % interval"), rows)]
+    if support := [found.support for found in predictions if found.support]:
+        tables.append(_support(mean_support(support), len(support), "Predicted against gold support"))
+    by_kind = groups_of(predictions, lambda found: found.question.kind, seed)
+    by_hops = groups_of(predictions, lambda found: found.question.hops, seed)
+    tables += [_groups("kind", by_kind, tokens=False)] if len(by_kind) > 1 else []
+    return [*tables, _groups("hops", by_hops, tokens=False)] if len(by_hops) > 1 else tables
 
 
 def markdown(title: str, lines: Sequence[str], tables: Sequence[Table]) -> str:
@@ -94,9 +115,9 @@ def _paths(scores: Scores) -> list[tuple[str, str]]:
     return [("paths per question", f"{scores.paths:.2f}"), ("paths that agree, %", _percent(scores.agreement))]
 
 
-def _support(support: Support, questions: int) -> Table:
+def _support(support: Support, questions: int, what: str = "All retrieved against gold passages") -> Table:
     rows = [
-        ("passages", *map(_percent, (support.exact_match, support.f1, support.precision, support.recall))),
+        ("support", *map(_percent, (support.exact_match, support.f1, support.precision, support.recall))),
         (
             "joint with the answer",
             *map(
@@ -105,7 +126,7 @@ def _support(support: Support, questions: int) -> Table:
             ),
         ),
     ]
-    title = f"All retrieved against gold passages, % ({questions:,} questions)"
+    title = f"{what}, % ({questions:,} questions)"
     return Table(title, ("what", "EM", "F1", "precision", "recall"), rows)
 
 
@@ -118,7 +139,7 @@ def _recall(scores: Scores) -> Table:
     return Table(title, ("steps", "any", "all", "fraction"), rows)
 
 
-def _groups(title: str, groups: Mapping[str, Quality] | Mapping[int, Quality]) -> Table:
+def _groups(title: str, groups: Mapping[str, Quality] | Mapping[int, Quality], *, tokens: bool = True) -> Table:
     rows = [
         (
             str(name or "not given"),
@@ -128,12 +149,13 @@ def _groups(title: str, groups: Mapping[str, Quality] | Mapping[int, Quality]) -
             _percent(quality.f1),
             _percent(quality.accuracy_substring),
             _percent(quality.accuracy_tokens),
-            f"{quality.tokens:,.0f}",
+            *([f"{quality.tokens:,.0f}"] if tokens else []),
         )
         for name, quality in groups.items()
     ]
     scores = ("EM", "EM, 95 % interval", "F1", "Acc (substring)", "Acc (whole tokens)")
-    return Table(f"By {title}, %", (title, "questions", *scores, "tokens per question"), rows)
+    cost = ["tokens per question"] if tokens else []
+    return Table(f"By {title}, %", (title, "questions", *scores, *cost), rows)
 
 
 def _stages(scores: Scores) -> Table:

@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+from steper_ray.backends.index_names import NameBook, write_names
 from steper_ray.backends.lucene import build_index
 from steper_ray.data.corpus import read_corpus
 from steper_ray.errors import EnvironmentFault, PhaseFailed, UserError
@@ -12,15 +13,17 @@ from steper_ray.errors import EnvironmentFault, PhaseFailed, UserError
 def main(order: str) -> int:
     """Build the index that the order (a JSON object made by `index.run`) describes; returns the exit code."""
     values = json.loads(order)
+    book, folder = NameBook(), Path(values["folder"])
     try:
         build_index(
-            read_corpus(Path(values["corpus"]), values["passage_words"]),
-            Path(values["folder"]),
+            book.watch(read_corpus(Path(values["corpus"]), values["passage_words"])),
+            folder,
             k1=values["k1"],
             b=values["b"],
             language=values["language"],
             progress=lambda indexed: _tell({"indexed": indexed}),
         )
+        write_names(folder, book.names())
     except EnvironmentFault as fault:
         _tell({"environment": [fault.what, fault.remedy]})
         return fault.exit_code

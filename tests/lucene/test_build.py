@@ -69,7 +69,13 @@ def test_the_phase_leaves_an_index_a_configuration_and_a_manifest(
     output = capfd.readouterr()
     assert output.out.startswith("1,500 passages indexed in ")
     assert output.out.endswith(f" s: {folder}. next: steper generate\n")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "index.json", "lucene", "manifest.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "index.json",
+        "lucene",
+        "manifest.json",
+        "names.npz",
+    ]
     assert read_manifest(folder, "index", command="steper index").counts == {"passages": 1500}
     assert len(lucene("search", folder=str(folder), query="word9", k=5)) == 5
     assert _left(tmp_path) == ["index", "log"]

@@ -114,16 +114,28 @@ def test_several_paths_of_a_question_are_one_prediction(inputs: list[str], tmp_p
     assert [row["paths"] for row in rows] == [1, 1, 0]
 
 
-def test_questions_that_the_student_was_trained_on_are_counted(inputs: list[str], tmp_path: Path, capfd: Any) -> None:
+def test_what_a_reader_of_the_scores_must_know_is_told_before_the_run(
+    inputs: list[str], tmp_path: Path, capfd: Any
+) -> None:
     model = _tiny_model(tmp_path / "model")
     write_card(model, WeightsCard(LoopSettings(k=2), PROMPT_VERSION, "steper", (1.0, 1.0, 1.0)))
     write_hashes(model, [hash_line(Question("elsewhere", SHOW.lower()))])
+    questions = tmp_path / "questions.jsonl"
+    rows = [
+        {"id": id, "question": text, "golden_answers": [gold], "metadata": {"supporting_titles": ["Elsewhere"]}}
+        for id, text, gold, _, _ in QUESTIONS
+    ]
+    questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
     overrides = [f"student.model={model}", f"evaluate.folder={tmp_path / 'evaluate'}"]
-    scores = evaluate(load_config(None, [*inputs, *overrides]))
+    scores = evaluate(load_config(None, [*inputs, *overrides, f"evaluate.questions={questions}"]))
     assert scores.contamination == Contamination(questions=3, trained=1, by_id=0, by_text=1, either=1)
     assert scores.unseen is not None
     assert scores.unseen.exact_match == 0.0
-    assert "warning: 1 of 3 evaluated questions" in capfd.readouterr().out
+    shown = capfd.readouterr().out
+    assert "warning: 1 of 3 evaluated questions" in shown
+    # The index is known by the names of its passages, and none of them is called so.
+    assert "warning: none of the questions' 1 gold passages is in the index in" in shown
+    assert "recordings cover 2 of 3 questions" in shown
     page = (tmp_path / "evaluate" / "scores.md").read_text()
     assert "Warning: 1 of 3 evaluated questions" in page
     assert json.loads((tmp_path / "evaluate" / "scores.json").read_text())["contamination"]["by_text"] == 1
