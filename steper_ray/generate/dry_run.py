@@ -10,7 +10,7 @@ from steper_ray.data.questions import QuestionSet
 from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
 from steper_ray.drive.ledger import check_texts, read_ledger
 from steper_ray.drive.load import most_in_flight
-from steper_ray.generate.asked import question_set
+from steper_ray.generate.asked import question_set, tell_asked
 from steper_ray.generate.estimate import Estimate, Rates, Sampled, estimate
 from steper_ray.generate.run import generate
 from steper_ray.sections.model import ModelSection
@@ -31,8 +31,7 @@ def dry_run(config: Config) -> None:
     section = config.generate
     asked = question_set(config)
     keys = _keys_left(config, asked)
-    assert section.questions is not None
-    print(asked.line(section.questions))
+    tell_asked(config, asked)
     if keys == 0:
         print("dry run: nothing is left to be done, so nothing was tried")
         return

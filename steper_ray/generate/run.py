@@ -13,7 +13,7 @@ from steper_ray.drive.job import LoopJob
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, index_source, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.generate.asked import check_recordings, question_set
+from steper_ray.generate.asked import check_recordings, question_set, tell_asked
 from steper_ray.generate.samples import samples_job, tell, write_samples
 from steper_ray.generate.samples_job import check_folder, check_samples
 from steper_ray.generate.table import print_table
@@ -59,13 +59,12 @@ def generate(config: Config, asked: QuestionSet | None = None, *, quiet: bool = 
 
 
 def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str, Any], *, quiet: bool) -> Manifest:
-    folder, source = open_folder(config.folder("generate"), config), config.generate.questions
+    folder = open_folder(config.folder("generate"), config)
     into = _collection(config, folder, claim_folder(folder, parts))
     keys = frozenset(into.keys(asked.questions))
     making = samples_job(config, read_fingerprint(folder), keys)
-    assert source is not None
     if not quiet:
-        print(asked.line(source))
+        tell_asked(config, asked)
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:

@@ -113,3 +113,17 @@ def test_nothing_is_tried_where_nothing_is_left(tmp_path: Path, capsys: pytest.C
     assert "questions: 1 of 1 from q.jsonl" in out
     assert "nothing is left to be done" in out
     assert not (tmp_path / "run" / "generate" / ".dry-run").exists()
+
+
+@pytest.mark.parametrize(("title", "warned"), [("Roy Clark", False), ("roy_clark", True)])
+def test_a_corpus_without_the_questions_gold_passages_is_told_before_anything_costs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], title: str, warned: bool
+) -> None:
+    finish(tmp_path, Question("q1", "Who?", ("x",)))
+    gold = {"metadata": {"supporting_titles": ["Roy Clark"]}}
+    asked = config(tmp_path, {"id": "q1", "question": "Who?", "golden_answers": ["x"], **gold})
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text(json.dumps({"id": "p", "title": title, "text": "Text."}))
+    dry_run(asked.model_copy(update={"index": asked.index.model_copy(update={"corpus": corpus})}))
+    warning = "warning: none of the questions' 1 gold passages is in"
+    assert (warning in capsys.readouterr().out) is warned
