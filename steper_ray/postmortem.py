@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def _keep(error: Exception, cause: str, phase: str, run: Path, command: str) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("\n".join([*head, "", trace]), encoding="utf-8")
     except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # on a full disk an empty one stays
         print(trace, file=sys.stderr)
         return ""
     return str(path)

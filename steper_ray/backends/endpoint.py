@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from steper_ray.core.types import FailureKind
 from steper_ray.errors import BackendError, ConfigError
 
 CONNECT_TIMEOUT_S = 15.0
+_NO_TURN = "its turn under the limits per minute had not come"
+_NO_ANSWER = "the first attempt was not answered"
 
 
 class Endpoint:
@@ -60,6 +63,8 @@ class Endpoint:
     ) -> Reply:
         """Post once, and again where that may help; cancelling the call closes its connection.
 
+        A cancelled call leaves a note of the last fault in its `CancelledError`.
+
         Args:
             path: behind the url; empty posts to the url as it is.
             body: sent as JSON.
@@ -67,39 +72,49 @@ class Endpoint:
             most_retries: fewer further attempts than the endpoint's own.
 
         Returns:
-            The first reply that another attempt would not change, whatever its status.
+            The first reply that another attempt would not change, whatever its status; its seconds count from here.
 
         Raises:
             BackendError: of the endpoint's kind, when all attempts are used up.
         """
         retries = self._retries if most_retries is None else min(self._retries, most_retries)
-        for attempt in range(retries + 1):
-            await self._limit.wait(tokens)
-            headers: Mapping[str, str] = {}
-            try:
-                reply, headers = await self._send(path, body)
-                if not reply.worth_another_try:
-                    return reply
-                fault = f"answered {reply.shown()}"
-            except httpx.RequestError as error:
-                fault = f"did not answer: {self._hidden(f'{type(error).__name__} {error}').strip()}"
-            if attempt < retries:
-                seconds = backoff_s(attempt, headers)
-                if "retry-after" in headers:
-                    self._limit.hold(seconds)
-                await self._sleep(seconds)
-        tries = "1 attempt" if retries == 0 else f"{retries + 1} attempts"
-        raise BackendError(self._kind, f"{self.url} {fault}, after {tries}")
+        started, words = time.perf_counter(), _NO_TURN
+        try:
+            for attempt in range(retries + 1):
+                await self._limit.wait(tokens)
+                words = words if attempt else _NO_ANSWER
+                reply, headers, fault = await self._attempt(path, body)
+                if reply is not None:
+                    return replace(reply, seconds=time.perf_counter() - started)
+                words = f"{self.url} {fault}, after {attempt + 1} attempt{'s' if attempt else ''}"
+                if attempt < retries:
+                    seconds = backoff_s(attempt, headers)
+                    if "retry-after" in headers:
+                        self._limit.hold(seconds)
+                    await self._sleep(seconds)
+        except asyncio.CancelledError as stopped:
+            # Whoever set a time for this learns why it was too short.
+            stopped.add_note(words)
+            raise
+        raise BackendError(self._kind, words)
+
+    async def _attempt(self, path: str, body: Mapping[str, Any]) -> tuple[Reply | None, Mapping[str, str], str]:
+        """A reply that another attempt would not change; else None, the headers and what is wrong."""
+        try:
+            reply, headers = await self._send(path, body)
+        except httpx.RequestError as error:
+            return None, {}, f"did not answer: {self._hidden(f'{type(error).__name__} {error}').strip()}"
+        if reply.worth_another_try:
+            return None, headers, f"answered {reply.shown()}"
+        return reply, headers, ""
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
     async def _send(self, path: str, body: Mapping[str, Any]) -> tuple[Reply, Mapping[str, str]]:
-        started = time.perf_counter()
         response = await self._client.post(self.url.rstrip("/") + path if path else self.url, json=body)
-        seconds = time.perf_counter() - started
-        return Reply(response.status_code, self._hidden(response.text), seconds), response.headers
+        return Reply(response.status_code, self._hidden(response.text)), response.headers
 
     def _hidden(self, text: str) -> str:
         return self.key.hidden_in(text) if self.key else text

@@ -1,9 +1,12 @@
 """A retriever behind any search service: queries are posted as JSON, passages come back as JSON (docs/backends.md)."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
+from steper_ray.backends.batches import Batches
 from steper_ray.backends.endpoint import Endpoint, check_url
 from steper_ray.backends.endpoint_key import read_key
 from steper_ray.backends.reply import Reply
@@ -16,6 +19,12 @@ URL_EXAMPLE = "http://host:8080/search"
 _TRIAL_QUERY = "Who wrote the novel?"
 _CHECK_RETRIES = 2
 _FAULTS_SHOWN = 3
+_ABOUT_A_QUERY = (400, 413, 422)
+"""Refusals that one query of several may be the reason of."""
+
+
+class _Spoiled(BackendError):
+    """A fault that may be that of one query, or of one passage found for it: the others may fare better alone."""
 
 
 class Found(BaseModel, extra="ignore"):
@@ -34,13 +43,17 @@ class Results(BaseModel, extra="ignore"):
 
 
 class HttpRetriever:
-    """A `Retriever`; made by `load`. Searches may be in flight in any number on one event loop."""
+    """A `Retriever`; made by `load`. Searches may be in flight in any number on one event loop.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    So many requests are under way at a time; queries that come in meanwhile travel together in the next.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, requests: int, batch: int) -> None:
         self._endpoint = endpoint
+        self._batches = Batches(range(requests), lambda _, queries, k: self.search_each(queries, k), batch)
 
     @classmethod
-    def load(cls, section: RetrieverSection, *, in_flight: int = 1024) -> "HttpRetriever":
+    def load(cls, section: RetrieverSection) -> "HttpRetriever":
         """Read the key; nothing is sent yet.
 
         Raises:
@@ -52,9 +65,10 @@ class HttpRetriever:
             kind=FailureKind.RETRIEVER,
             timeout_s=section.timeout_s,
             retries=section.retries,
-            connections=in_flight,
+            # Queries that are asked alone again go beside their batch.
+            connections=section.requests * section.batch,
         )
-        return cls(endpoint)
+        return cls(endpoint, requests=section.requests, batch=section.batch)
 
     async def check(self) -> None:
         """Search once, to see that address and key are right and the reply is what it should be.
@@ -76,7 +90,7 @@ class HttpRetriever:
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages, best first; raises as `search_many`."""
-        return (await self.search_many([query], k))[0]
+        return await self._batches.search(query, k)
 
     async def search_many(self, queries: list[str], k: int) -> list[tuple[Passage, ...]]:
         """The k best passages of each query, in one request.
@@ -86,25 +100,45 @@ class HttpRetriever:
         """
         return self._read(await self._post(queries, k), len(queries), k)
 
+    async def search_each(self, queries: list[str], k: int) -> Sequence[tuple[Passage, ...] | BackendError]:
+        """As `search_many`, for queries of several questions: one that is refused spoils none but its own.
+
+        Raises:
+            BackendError: kind `retriever`: no answer, or a refusal that asking alone would not change.
+        """
+        try:
+            return await self.search_many(queries, k)
+        except _Spoiled:
+            if len(queries) == 1:
+                raise
+        return await asyncio.gather(*(self._alone(query, k) for query in queries))
+
     async def close(self) -> None:
         """Close all connections."""
         await self._endpoint.close()
+
+    async def _alone(self, query: str, k: int) -> tuple[Passage, ...] | BackendError:
+        try:
+            return (await self.search_many([query], k))[0]
+        except BackendError as error:
+            return error
 
     async def _post(self, queries: list[str], k: int, most_retries: int | None = None) -> Reply:
         return await self._endpoint.post("", {"queries": queries, "k": k}, most_retries=most_retries)
 
     def _read(self, reply: Reply, queries: int, k: int) -> list[tuple[Passage, ...]]:
         if reply.status != 200:
-            raise BackendError(FailureKind.RETRIEVER, f"{self._endpoint.url} refuses the search: {reply.shown()}")
+            kind = _Spoiled if reply.status in _ABOUT_A_QUERY else BackendError
+            raise kind(FailureKind.RETRIEVER, f"{self._endpoint.url} refuses the search: {reply.shown()}")
         try:
             results = Results.model_validate_json(reply.text).results
         except ValidationError as error:
-            raise BackendError(
+            raise _Spoiled(
                 FailureKind.RETRIEVER,
                 f"{self._endpoint.url} answers in another form: {_faults(error)}; {reply.shown()}",
             ) from None
         if len(results) != queries:
-            raise BackendError(
+            raise _Spoiled(
                 FailureKind.RETRIEVER,
                 f"{self._endpoint.url} answers {len(results)} lists to {queries} queries; {reply.shown()}",
             )

@@ -14,7 +14,7 @@ class Reply:
     status: int
     text: str
     seconds: float = 0.0
-    """Wall time of this attempt."""
+    """Wall time of the call, waits for its turn and between attempts included."""
 
     def json(self) -> Any:
         """The parsed text; None when it is not JSON."""

@@ -64,7 +64,7 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
     ledger = read_ledger(into.trajectories, into.failures)
     check_texts(ledger, questions, into.paths, into.folder)
     left = ledger.left(questions, into.paths, retry_permanent=into.retry_permanent)
-    stats = LoopStats(asked=len(questions) * into.paths, left=len(left))
+    stats = LoopStats(asked=len(questions) * into.paths, left=len(left), quicker_search=job.quicker_search)
     if left:
         from steper_ray.drive.pipeline import asks_of
 

@@ -216,8 +216,10 @@ async def in_time(work: Awaitable[Result], what: str, seconds: float, until: flo
     try:
         async with asyncio.timeout_at(end):
             return await work
-    except TimeoutError:
-        raise BackendError(FailureKind.TIMEOUT, f"no {what} within {seconds:g} s") from None
+    except TimeoutError as error:
+        # Whoever was waited for may have noted in the cancellation what kept it.
+        words = [f"no {what} within {seconds:g} s", *getattr(error.__cause__, "__notes__", ())]
+        raise BackendError(FailureKind.TIMEOUT, ": ".join(words)) from None
 
 
 def _worth_another_try(error: BackendError) -> bool:

@@ -139,6 +139,13 @@ class LoopJob:
         return here and self.system is not System.CLOSED_BOOK
 
     @property
+    def quicker_search(self) -> str:
+        """What helps where steps wait for their passages."""
+        if self.retriever.backend == "http":
+            return "a quicker search service, or a higher retriever.requests or retriever.batch"
+        return "more retrievers"
+
+    @property
     def most_in_flight(self) -> int:
         """The most questions in flight per engine."""
         return self.in_flight or most_in_flight(self.model.max_batch)

@@ -79,10 +79,17 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 folder,
                 error.strerror,
             )
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        file.flush()
+        _sign(file, folder)
         yield
+
+
+def _sign(file: IO[str], folder: Path) -> None:
+    """Unbuffered: what a full disk does not take would be tried again when the file is closed."""
+    try:
+        file.truncate(0)
+        os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    except OSError as error:
+        raise RunFolderError(f"cannot write to {folder}: {error.strerror}") from None
 
 
 def _take(file: IO[str]) -> None:

@@ -5,7 +5,11 @@ from typing import Any, Protocol
 
 from steper_ray.backends.index_facts import read_facts
 from steper_ray.backends.index_source import IndexSource
-from steper_ray.core.types import LoopSettings, System
+from steper_ray.backends.interfaces import Request
+from steper_ray.backends.openai_wire import estimated_tokens
+from steper_ray.core.direct import direct_tokens
+from steper_ray.core.prompts import build_prompt, with_demonstrations
+from steper_ray.core.types import LoopSettings, Question, System, Trajectory
 from steper_ray.data.demonstrations import demonstrations_of
 from steper_ray.drive.cluster import threads_per_engine
 from steper_ray.drive.fingerprint import fingerprint_parts
@@ -16,6 +20,7 @@ from steper_ray.errors import ConfigError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import IndexSection, RetrieverSection
 
+_LIMITS = ("requests_per_minute", "tokens_per_minute")
 _PATHS = ("model", "base", "recordings", "key_file")
 
 
@@ -88,12 +93,12 @@ def prepare(
     parts = fingerprint_parts(how, model, load_chat(model, how), demonstrations, retrieval, system)
     job = LoopJob(
         how=how,
-        model=_shared(model, crew),
+        model=_shared(model, crew, _least_tokens(how, system, demonstrations)),
         index=index.absolute(),
         demonstrations=demonstrations,
         force_answer=force_answer,
         step_timeout_s=crew.step_timeout_s,
-        actors=crew.actors,
+        actors=_first_actors(model, crew),
         actors_max=_most_actors(crew),
         in_flight=crew.in_flight,
         retrievers=crew.retrievers,
@@ -110,6 +115,12 @@ def _most_actors(crew: Crew) -> int:
     if crew.actors_max is not None and crew.actors_max < crew.actors:
         raise ConfigError(f"actors_max must be at least actors, found {crew.actors_max} and {crew.actors}")
     return crew.actors_max or crew.actors
+
+
+def _first_actors(model: ModelSection, crew: Crew) -> int:
+    """Engines to start with: all of them where they share a limit, since each holds its share from the start."""
+    limited = model.backend == "openai" and any(getattr(model, name) for name in _LIMITS)
+    return _most_actors(crew) if limited else crew.actors
 
 
 def index_source(section: IndexSection) -> IndexSource | None:
@@ -130,8 +141,13 @@ def retrieval_identity(retriever: RetrieverSection, index: Path, source: IndexSo
     return {"service": retriever.name or retriever.url}
 
 
-def _shared(model: ModelSection, crew: Crew) -> ModelSection:
+def _shared(model: ModelSection, crew: Crew, request_tokens: int) -> ModelSection:
     """The section with each actor's share of the rate limits.
+
+    Args:
+        model: with the limits of the whole run.
+        crew: whose actors share them.
+        request_tokens: of a request at least, completion included.
 
     Raises:
         ConfigError: the last in the queue of an actor would wait longer than a step may take.
@@ -140,13 +156,21 @@ def _shared(model: ModelSection, crew: Crew) -> ModelSection:
         return model
     actors = _most_actors(crew)
     in_flight = actors * (crew.in_flight or most_in_flight(model.max_batch))
-    if model.requests_per_minute:
-        wait_s = 60 * in_flight / model.requests_per_minute
+    size = f" of at least {request_tokens} tokens"
+    for name, each, shown in (("requests_per_minute", 1, ""), ("tokens_per_minute", request_tokens, size)):
+        limit = getattr(model, name)
+        wait_s = 60 * in_flight * each / limit if limit else 0.0
         if wait_s >= crew.step_timeout_s:
             raise ConfigError(
-                f"with requests_per_minute={model.requests_per_minute:g}, {in_flight} questions in "
-                f"flight wait up to {wait_s:.0f} s for their turn, longer than step_timeout_s={crew.step_timeout_s:g}; "
-                "lower in_flight or raise step_timeout_s"
+                f"with {name}={limit:g}, {in_flight} questions in flight{shown} wait up to {wait_s:.0f} s for their "
+                f"turn, longer than step_timeout_s={crew.step_timeout_s:g}; lower in_flight or raise step_timeout_s"
             )
-    names = ("requests_per_minute", "tokens_per_minute")
-    return model.model_copy(update={name: limit / actors for name in names if (limit := getattr(model, name))})
+    return model.model_copy(update={name: limit / actors for name in _LIMITS if (limit := getattr(model, name))})
+
+
+def _least_tokens(how: LoopSettings, system: System, demonstrations: tuple[Trajectory, ...]) -> int:
+    """Tokens that a first request is reckoned with at least: those of a question without text or passages."""
+    if system is not System.MULTI_STEP:
+        return direct_tokens(system, how)
+    prompt = with_demonstrations(build_prompt(Question("", ""), (), (), how), demonstrations)
+    return estimated_tokens(Request(prompt, (), how.rationale_tokens))

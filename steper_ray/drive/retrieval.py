@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from steper_ray.backends.batches import Batches
 from steper_ray.backends.index_source import IndexSource
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE
@@ -80,12 +81,10 @@ class RetrieverClient:
     """
 
     def __init__(self, handles: Sequence[RetrieverHandle], node: str, hung_s: float = _HUNG_S) -> None:
-        near = [handle.actor for handle in handles if handle.node == node]
         self._all = [handle.actor for handle in handles]
-        self._free = near or list(self._all)
+        near = [handle.actor for handle in handles if handle.node == node]
+        self._batches = Batches(near or self._all, self._ask, _MOST_PER_CALL)
         self._hung_s = hung_s
-        self._waiting: list[tuple[str, int, asyncio.Future[tuple[Passage, ...]]]] = []
-        self._calls: set[asyncio.Task[None]] = set()
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages.
@@ -93,37 +92,7 @@ class RetrieverClient:
         Raises:
             BackendError: kind `retriever`, when no actor answered.
         """
-        answer: asyncio.Future[tuple[Passage, ...]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((query, k, answer))
-        self._send()
-        return await answer
-
-    def _send(self) -> None:
-        while self._free and self._waiting:
-            k = self._waiting[0][1]
-            batch = [entry for entry in self._waiting if entry[1] == k][:_MOST_PER_CALL]
-            taken = set(map(id, batch))
-            self._waiting = [entry for entry in self._waiting if id(entry) not in taken]
-            call = asyncio.get_running_loop().create_task(self._call(self._free.pop(), batch, k))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
-
-    async def _call(
-        self, actor: Any, batch: list[tuple[str, int, "asyncio.Future[tuple[Passage, ...]]"]], k: int
-    ) -> None:
-        try:
-            found = await self._ask(actor, [query for query, _, _ in batch], k)
-        except BackendError as error:
-            for _, _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-        else:
-            for (_, _, answer), passages in zip(batch, found, strict=True):
-                if not answer.done():
-                    answer.set_result(passages)
-        finally:
-            self._free.append(actor)
-            self._send()
+        return await self._batches.search(query, k)
 
     async def _ask(self, actor: Any, queries: list[str], k: int) -> list[tuple[Passage, ...]]:
         """While Ray starts a lost actor anew, it is waited for; one that is gone for good or hung has another asked."""

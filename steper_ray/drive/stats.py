@@ -20,6 +20,8 @@ class LoopStats:
     asked: int = 0
     left: int = 0
     """Of those asked, not finished when this execution began."""
+    quicker_search: str = "more retrievers"
+    """What helps where steps wait for their passages."""
     finished: int = 0
     correct: int = 0
     steps: int = 0
@@ -88,7 +90,7 @@ class LoopStats:
         waits = (
             f"steps waited {self.search_s / self.steps:.2f} s for passages, {self.engine_s / self.steps:.2f} s for text"
         )
-        remedy = "more retrievers" if self.search_s > self.engine_s else "a higher in_flight"
+        remedy = self.quicker_search if self.search_s > self.engine_s else "a higher in_flight"
         return f"the engines starve: {use:.0%} of their capacity in use while questions wait; {waits}. Try {remedy}"
 
     def line(self) -> str:

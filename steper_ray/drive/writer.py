@@ -26,9 +26,12 @@ class PartWriter:
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, *, rows: int, seconds: float) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.tmp"):
+                leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise PhaseFailed(f"cannot write to {folder}: {error.strerror or error}. Make room or mend it") from error
         self._folder, self._schema = folder, schema
         self._rows, self._seconds = rows, seconds
         self._waiting: list[dict[str, Any]] = []

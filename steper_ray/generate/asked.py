@@ -4,7 +4,8 @@ from steper_ray.config import Config
 from steper_ray.core.selection import Correctness
 from steper_ray.core.types import Strategy
 from steper_ray.data.questions import QuestionSet, read_questions
-from steper_ray.data.recordings import holds_decompositions
+from steper_ray.data.recordings import coverage_line, holds_decompositions, read_recordings
+from steper_ray.drive.gold_there import gold_warning
 from steper_ray.errors import ConfigError
 
 
@@ -23,6 +24,16 @@ def question_set(config: Config, *, answered: bool = False) -> QuestionSet:
         raise ConfigError("generate.questions is missing: a file of questions")
     gold = config.samples.correctness is Correctness.GOLD and not answered
     return read_questions(section.questions, limit=section.limit, sample=section.sample, require_answers=gold)
+
+
+def tell_asked(config: Config, asked: QuestionSet) -> None:
+    """Say on the terminal what is asked, what recordings cover, and whether gold passages can be found at all."""
+    assert config.generate.questions is not None
+    print(asked.line(config.generate.questions))
+    if config.teacher.backend == "replay" and config.teacher.recordings:
+        print(coverage_line(read_recordings(config.teacher.recordings), asked.questions))
+    if warning := gold_warning(config, asked.questions):
+        print(f"warning: {warning}")
 
 
 def check_recordings(config: Config) -> None:

@@ -47,8 +47,8 @@ _CORRECTNESS = {
 class CardFacts:
     """What the manifest does not say."""
 
-    language: str
-    """ISO 639-1 code of the corpus."""
+    language: str | None
+    """ISO 639-1 code of the corpus; None where it is not known."""
     parts: Mapping[str, Any]
     """Of the generation's fingerprint."""
     examples: Mapping[Stage, Sample]
@@ -71,7 +71,7 @@ def write_card(folder: Path, manifest: Manifest, section: SamplesSection, facts:
     write_text(folder / CARD_FILE, "\n\n".join(parts) + "\n")
 
 
-def _front_matter(manifest: Manifest, section: SamplesSection, language: str) -> str:
+def _front_matter(manifest: Manifest, section: SamplesSection, language: str | None) -> str:
     samples = manifest.counts["samples"]
     configs: list[dict[str, Any]] = [{"config_name": "samples", "data_files": "part-*.parquet", "default": True}]
     if section.messages:
@@ -79,7 +79,7 @@ def _front_matter(manifest: Manifest, section: SamplesSection, language: str) ->
     values = {
         **({"license": section.licence.lower()} if section.licence else {}),
         "pretty_name": section.name,
-        "language": [language],
+        **({"language": [language]} if language else {}),
         "task_categories": ["question-answering", "text-generation"],
         "size_categories": [next((name for name, limit in _SIZES if samples < limit), "n>10M")],
         "tags": ["multi-hop", "retrieval-augmented-generation", "knowledge-distillation", "steper", "synthetic"],

@@ -7,14 +7,13 @@ from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
 from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import QuestionSet
-from steper_ray.data.recordings import coverage_line, read_recordings
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, index_source, prepare
 from steper_ray.errors import ConfigError, PhaseFailed
-from steper_ray.generate.asked import check_recordings, question_set
+from steper_ray.generate.asked import check_recordings, question_set, tell_asked
 from steper_ray.generate.samples import samples_job, tell, write_samples
 from steper_ray.generate.samples_job import check_folder, check_samples
 from steper_ray.generate.table import print_table
@@ -23,8 +22,13 @@ from steper_ray.runs import Manifest, open_folder, write_json, write_manifest
 from steper_ray.storage.folder import publish, tell_published
 
 
-def generate(config: Config) -> Manifest:
+def generate(config: Config, asked: QuestionSet | None = None, *, quiet: bool = False) -> Manifest:
     """Write trajectories/, failures/ and samples/ into the generate folder; continues what is there.
+
+    Args:
+        config: the whole configuration.
+        asked: questions read already; None reads those of `generate.questions`.
+        quiet: print no results: the caller tells them in its own way.
 
     Raises:
         UserError: settings, questions, index or teacher are not usable; found before any engine starts.
@@ -34,7 +38,7 @@ def generate(config: Config) -> Manifest:
     if section.paths > 1 and config.teacher.temperature == 0:
         raise ConfigError("generate.paths above 1 needs teacher.temperature above 0; greedy paths are all the same")
     check_samples(config)
-    asked = question_set(config)
+    asked = asked or question_set(config)
     check_recordings(config)
     refuse_service(config.teacher, "teacher", "it can be evaluated, and no more")
     teacher = checked(config.teacher, "teacher")
@@ -51,18 +55,16 @@ def generate(config: Config) -> Manifest:
     )
     check_folder(config.folder("samples"))
     with sole_writer(config.folder("generate")):
-        return _generate(config, asked, job, parts)
+        return _generate(config, asked, job, parts, quiet=quiet)
 
 
-def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str, Any]) -> Manifest:
-    folder, source = open_folder(config.folder("generate"), config), config.generate.questions
+def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str, Any], *, quiet: bool) -> Manifest:
+    folder = open_folder(config.folder("generate"), config)
     into = _collection(config, folder, claim_folder(folder, parts))
     keys = frozenset(into.keys(asked.questions))
     making = samples_job(config, read_fingerprint(folder), keys)
-    assert source is not None
-    print(asked.line(source))
-    if job.model.backend == "replay" and job.model.recordings:
-        print(coverage_line(read_recordings(job.model.recordings), asked.questions))
+    if not quiet:
+        tell_asked(config, asked)
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
@@ -72,6 +74,8 @@ def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str,
     manifest = Manifest("generate", into.fingerprint, {**numbers, **samples.counts()}, stats.facts())
     write_json(folder / STATS_FILE, {**manifest.counts, "this_execution": stats.facts(), "all": totals.facts()})
     write_manifest(folder, manifest)
+    if quiet:
+        return manifest
     print_table(numbers, totals, stats)
     tell(making.folder, samples)
     if config.generate.uri:

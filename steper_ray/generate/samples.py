@@ -30,7 +30,7 @@ from steper_ray.drive.writer import PartWriter
 from steper_ray.generate.asked import question_set
 from steper_ray.generate.card import CARD_FILE, CardFacts, write_card
 from steper_ray.generate.sample_counts import SampleCounts
-from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop, check_samples, form
+from steper_ray.generate.samples_job import SamplesJob, check_folder, check_loop, check_samples, corpus_language, form
 from steper_ray.runs import Manifest, write_manifest
 from steper_ray.sections.shared import LoopSection
 from steper_ray.storage.folder import publish, tell_published
@@ -71,7 +71,7 @@ def samples_job(config: Config, parts: dict[str, Any], asked: Container[Key] | N
         section=config.samples,
         how=form(config.samples, loop),
         parts=parts,
-        language=config.index.language,
+        language=corpus_language(config, parts.get("index", {})),
     )
     check_folder(job.folder, job.fingerprint)
     return job
@@ -93,12 +93,16 @@ def _write(job: SamplesJob) -> tuple[SampleCounts, Manifest]:
     selection = select(job.generation / "trajectories", job.asked, job.section.rules())
     building = job.folder.with_name(f".{job.folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    counts, examples = _write_rows(job, selection, building)
-    manifest = Manifest("samples", job.fingerprint, counts.counts(), _facts(job, selection, counts))
-    write_card(building, manifest, job.section, CardFacts(job.language, job.parts, examples))
-    write_manifest(building, manifest)
-    shutil.rmtree(job.folder, ignore_errors=True)
-    building.rename(job.folder)
+    try:
+        counts, examples = _write_rows(job, selection, building)
+        manifest = Manifest("samples", job.fingerprint, counts.counts(), _facts(job, selection, counts))
+        write_card(building, manifest, job.section, CardFacts(job.language, job.parts, examples))
+        write_manifest(building, manifest)
+        shutil.rmtree(job.folder, ignore_errors=True)
+        building.rename(job.folder)
+    finally:
+        # On a full disk half of them would be in the way of the next try.
+        shutil.rmtree(building, ignore_errors=True)
     return counts, manifest
 
 

@@ -1,17 +1,19 @@
 """What the samples job needs to know, and what it refuses before anything starts."""
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steper_ray.backends.index_facts import read_facts
 from steper_ray.config import Config
 from steper_ray.core.majority import LEAST_PATHS
 from steper_ray.core.selection import Correctness
 from steper_ray.core.types import Layout, LoopSettings, Target
 from steper_ray.drive.fingerprint import fingerprint_of
 from steper_ray.drive.ledger import Key
-from steper_ray.errors import ConfigError, RunFolderError
+from steper_ray.drive.prepare import index_source
+from steper_ray.errors import ConfigError, RunFolderError, SteperError
 from steper_ray.runs import MANIFEST_FILE, read_manifest
 from steper_ray.sections.generate import SamplesSection
 from steper_ray.sections.shared import LoopSection
@@ -34,8 +36,8 @@ class SamplesJob:
     """Of the samples."""
     parts: dict[str, Any]
     """Of the generation's fingerprint."""
-    language: str
-    """ISO 639-1 code of the corpus, for the card."""
+    language: str | None
+    """ISO 639-1 code of the corpus, for the card; None where it is not known."""
 
     @property
     def fingerprint(self) -> str:
@@ -88,6 +90,23 @@ def check_folder(folder: Path, fingerprint: str | None = None) -> None:
             f"{folder} holds samples of another generation ({there.fingerprint}, not {fingerprint}); "
             "remove it, or name another samples.folder"
         )
+
+
+def corpus_language(config: Config, searched: Mapping[str, Any]) -> str | None:
+    """The language of the index that trajectories were made with; None of a search service, or where it is gone.
+
+    Args:
+        config: where the index lies, or is published.
+        searched: the part `index` of the trajectories' fingerprint.
+    """
+    if "service" in searched:
+        return None
+    source = index_source(config.index)
+    try:
+        facts = source.facts() if source else read_facts(config.folder("index"))
+    except SteperError:
+        return None
+    return facts.language if facts.identity() == searched else None
 
 
 def check_loop(section: LoopSection, trained: LoopSettings) -> None:

@@ -105,5 +105,9 @@ class RetrieverSection(Section):
     """`http`: longest wait for one attempt, seconds."""
     retries: int = Field(default=4, ge=0)
     """`http`: further attempts after 429, 5xx, a broken connection or a time-out."""
+    requests: Positive = 4
+    """`http`: requests under way at once, per engine; queries that come in meanwhile travel together in the next."""
+    batch: Positive = 32
+    """`http`: most queries in one request; 1 suits a service that works on the queries of a request in turn."""
     resource: str | None = None
     """Custom resource of Ray's nodes that the retriever actors may run on; empty: anywhere."""

@@ -1,10 +1,10 @@
 """The retriever behind a search service, against a real HTTP server."""
 
+import asyncio
 import re
 
 import pytest
 
-from steper_ray.backends.endpoint import Endpoint
 from steper_ray.backends.http import HttpRetriever
 from steper_ray.backends.interfaces import Retriever
 from steper_ray.core.types import FailureKind, Passage
@@ -137,6 +137,40 @@ def test_an_incomplete_section_is_refused(values, message) -> None:
         HttpRetriever.load(RetrieverSection(backend="http", **values))
 
 
-async def test_connections_are_not_more_than_in_flight(service) -> None:
-    endpoint: Endpoint = HttpRetriever.load(RetrieverSection(url=service.url), in_flight=3)._endpoint
-    assert endpoint._client._transport._pool._max_connections == 3
+async def test_queries_of_several_questions_travel_together(service) -> None:
+    service.reply(200, {"results": [[A]]})
+    service.reply(200, {"results": [[B], [A], []]})
+    searching = retriever(service, requests=1)
+    found = await asyncio.gather(*(searching.search(query, 2) for query in ("w", "x", "y", "z")))
+    assert found == [(PASSAGE_A,), (PASSAGE_B,), (PASSAGE_A,), ()]
+    assert [asked.body["queries"] for asked in service.asked] == [["w"], ["x", "y", "z"]]
+
+
+async def test_a_batch_of_one_asks_for_each_query_alone(service) -> None:
+    service.reply(200, {"results": [[A]]})
+    searching = retriever(service, requests=1, batch=1)
+    await asyncio.gather(*(searching.search(query, 2) for query in ("w", "x", "y")))
+    assert [asked.body["queries"] for asked in service.asked] == [["w"], ["x"], ["y"]]
+
+
+@pytest.mark.parametrize("spoiled", [(400, "query 2 is too long"), (200, {"results": [[A], [{"id": "x"}]]})])
+async def test_a_query_that_is_refused_or_answered_badly_spoils_none_but_its_own(service, spoiled) -> None:
+    service.reply(*spoiled)
+    service.reply(200, {"results": [[A]]})
+    assert await retriever(service).search_each(["x", "y"], 2) == [(PASSAGE_A,), (PASSAGE_A,)]
+    assert sorted(asked.body["queries"] for asked in service.asked) == [["x"], ["x", "y"], ["y"]]
+
+
+async def test_each_of_two_queries_that_are_refused_alone_too_has_its_error(service) -> None:
+    service.reply(400, "no")
+    for error in await retriever(service).search_each(["x", "y"], 2):
+        assert "/search refuses the search: 400: no" in str(error)
+    assert len(service.asked) == 3
+
+
+@pytest.mark.parametrize("status", [403, 503])
+async def test_what_is_the_fault_of_no_query_is_not_asked_for_each(service, status) -> None:
+    service.reply(status, "no", Retry_After="0")
+    with pytest.raises(BackendError, match=f"{status}: no"):
+        await retriever(service, retries=0).search_each(["x", "y"], 2)
+    assert len(service.asked) == 1

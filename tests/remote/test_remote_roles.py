@@ -2,18 +2,21 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from steper_ray.backends.openai import OpenAIModel
-from steper_ray.core.types import Layout, LoopSettings, Passage, Question, StopReason, Target
+from steper_ray.core.prompts import build_prompt
+from steper_ray.core.types import FailureKind, Layout, LoopSettings, Passage, Question, StopReason, Target
 from steper_ray.drive.driver import LoopDriver
 from steper_ray.drive.fingerprint import fingerprint_of
 from steper_ray.drive.job import check_model, load_chat, load_model
+from steper_ray.drive.load import Load
 from steper_ray.drive.prepare import checked, prepare
-from steper_ray.errors import ConfigError, EnvironmentFault, InputError
+from steper_ray.drive.stats import LoopStats
+from steper_ray.errors import BackendError, ConfigError, EnvironmentFault, InputError
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RetrieverSection
 
@@ -143,6 +146,14 @@ def test_a_search_service_needs_no_index_and_is_tried(service) -> None:
     assert json.dumps(parts)
 
 
+def test_engines_that_wait_for_a_search_service_are_not_helped_by_retriever_actors(service) -> None:
+    service.reply(200, FOUND)
+    job, _ = prepared(service, teacher(service))
+    slow = LoopStats(search_s=9.0, steps=1, loads=[Load(20.0, 1.0, 10)], quicker_search=job.quicker_search)
+    assert slow.starvation().endswith("Try a quicker search service, or a higher retriever.requests or retriever.batch")
+    assert replace(job, retriever=RetrieverSection()).quicker_search == "more retrievers"
+
+
 def test_a_search_service_that_is_down_ends_the_command(service) -> None:
     service.reply(503, "resting", Retry_After="0")
     with pytest.raises(EnvironmentFault, match=r"a trial search failed: .*503: resting"):
@@ -164,6 +175,68 @@ def test_a_queue_that_no_step_survives_is_refused(service) -> None:
     with pytest.raises(ConfigError, match=message):
         prepared(service, slow, Crew(step_timeout_s=200))
     prepared(service, slow, Crew(step_timeout_s=241))
+
+
+def test_a_queue_that_waits_too_long_for_its_tokens_is_refused_as_well(service) -> None:
+    service.reply(200, FOUND)
+    # 128 tokens of rationale, and the instruction at four characters a token.
+    prompt = build_prompt(Question("", ""), (), (), LoopSettings())
+    tokens = 128 + sum(len(message.content) for message in prompt.messages) // 4
+    slow = teacher(service, tokens_per_minute=16 * tokens / 4)  # 16 questions use up four minutes
+    message = (
+        rf"tokens_per_minute=.*, 16 questions in flight of at least {tokens} tokens wait up to 240 s .*=200; lower"
+    )
+    with pytest.raises(ConfigError, match=message):
+        prepared(service, slow, Crew(step_timeout_s=200))
+    prepared(service, slow, Crew(step_timeout_s=241))
+
+
+def test_engines_that_share_a_limit_start_together_since_each_holds_its_share(service) -> None:
+    service.reply(200, FOUND)
+    crew = Crew(actors=1, actors_max=3, in_flight=4)
+    limited = teacher(service, requests_per_minute=60)
+    assert [prepared(service, model, crew)[0].actors for model in (limited, teacher(service))] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("replies", "seconds", "words"),
+    [
+        ([(429, {"Retry_After": "60"})], 2, r"answered 429: slow down, after 1 attempt$"),
+        ([(0, {})], 0.3, r"the first attempt was not answered$"),
+        ([(503, {"Retry_After": "0"}), (0, {})], 2, r"answered 503: slow down, after 1 attempt$"),
+    ],
+)
+async def test_a_time_out_tells_what_the_endpoint_said_last(service, replies, seconds, words) -> None:
+    for status, headers in replies:
+        service.reply(status, "slow down", **headers)
+    model = OpenAIModel.load(teacher(service))
+    service.clients.append(model)
+    driver = LoopDriver(LoopSettings(), model, Shelf(), step_timeout_s=seconds)
+    with pytest.raises(BackendError, match=rf"^no completion within {seconds} s: .*{words}") as caught:
+        await driver.run(Question("q", "Who?"))
+    assert caught.value.kind == FailureKind.TIMEOUT
+
+
+async def test_a_time_out_before_its_turn_names_the_limit(service) -> None:
+    service.write("Roy Clark hosted it.")
+    model = OpenAIModel.load(teacher(service, requests_per_minute=1))
+    service.clients.append(model)
+    driver = LoopDriver(LoopSettings(), model, Shelf(), step_timeout_s=0.5)
+    with pytest.raises(
+        BackendError, match=r"^no completion within 0\.5 s: its turn under the limits per minute had not"
+    ):
+        await driver.run(Question("q", "Who?"))
+    assert len(service.asked) == 1
+
+
+async def test_the_seconds_of_a_step_count_the_waits_between_attempts(service) -> None:
+    service.reply(503, "busy", Retry_After="1")
+    service.write("Roy Clark hosted it.")
+    service.write("So the answer is: Hee Haw.")
+    model = OpenAIModel.load(teacher(service))
+    service.clients.append(model)
+    first, _ = (await LoopDriver(LoopSettings(), model, Shelf()).run(Question("q", "Who?"))).steps
+    assert 1.0 <= first.usage.seconds < 10
 
 
 async def test_the_loop_drives_an_endpoint_to_an_answer(service) -> None:

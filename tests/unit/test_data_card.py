@@ -1,11 +1,15 @@
 """The data card: `load_dataset` reads the folder by it, and no text of a passage breaks it."""
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from steper_ray.backends.index_facts import IndexFacts, write_facts
 from steper_ray.config import load_config
+from steper_ray.core.types import LoopSettings
 from steper_ray.generate.markdown import block, plain, table
 from steper_ray.generate.samples import samples
 
@@ -39,8 +43,33 @@ def test_the_front_matter_is_yaml_and_names_the_licence(card: Path) -> None:
     assert values["license"] == "cc-by-sa-4.0"
     assert values["pretty_name"] == "Shows: `all` # of | them"
     assert values["size_categories"] == ["n<1K"]
-    assert values["language"] == ["en"]
+    assert "language" not in values
     assert [config["config_name"] for config in values["configs"]] == ["samples", "messages"]
+
+
+@pytest.mark.parametrize(
+    ("k1", "settings", "language"),
+    [
+        (0.9, [], ["ko"]),
+        (0.9, ["index.language=en"], ["ko"]),
+        (1.2, [], None),
+        (0.9, ["index.folder=none"], None),
+        (0.9, ["index.folder=none", "index.language=ko"], None),
+    ],
+)
+def test_the_language_is_that_of_the_index_that_was_searched_and_no_guess(
+    generation, tell, tmp_path: Path, k1: float, settings: list[str], language: list[str] | None
+) -> None:
+    facts = IndexFacts(1, "d", "ko", "a", k1, 0.4)
+    (tmp_path / "index" / "lucene").mkdir(parents=True)
+    write_facts(tmp_path / "index", facts)
+    generate = generation(tell("a"))
+    parts = {"loop": asdict(LoopSettings()), "model": {}, "index": replace(facts, k1=0.9).identity()}
+    (generate / "fingerprint.json").write_text(json.dumps(parts))
+    index = f"index.folder={tmp_path / 'index'}"
+    samples(load_config(None, [f"generate.folder={generate}", index, *settings]))
+    _, front, _ = (generate / "samples" / "README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front).get("language") == language
 
 
 def test_passages_stay_inside_their_block(card: Path) -> None:

@@ -95,6 +95,12 @@ def test_a_disk_that_takes_no_more_ends_the_run_and_keeps_what_is_written(tmp_pa
     assert not list(tmp_path.glob(".*.tmp"))
 
 
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PhaseFailed, match=r"^cannot write to .*file/parts: Not a directory"):
+        PartWriter(tmp_path / "file" / "parts", FAILURES, rows=1, seconds=60)
+
+
 def test_what_an_interrupted_write_left_is_not_read_and_goes_away(tmp_path: Path) -> None:
     leftover = tmp_path / ".part-1.parquet.ab.tmp"
     leftover.write_bytes(b"half")
