@@ -146,6 +146,9 @@ def test_stages_are_scored_with_the_right_tokens_fed_in(config: Config, inputs: 
     model = _tiny_model(tmp_path / "model")
     write_card(model, WeightsCard(how, PROMPT_VERSION, "steper", (1.0, 1.0, 1.0)))
     samples = _samples(config, how, tmp_path / "samples")
+    # The weights were trained on the question that the held-out samples are of.
+    for folder in (samples, model):
+        write_hashes(folder, [hash_line(Question("right", SHOW))])
     overrides = [f"student.model={model}", f"evaluate.samples={samples}", "train.compute_dtype=float32"]
     scores = evaluate(load_config(None, [*inputs, *overrides, f"evaluate.folder={tmp_path / 'evaluate'}"]))
     assert set(scores.stages) == {"reasoning_initialization", "reasoning_expansion", "reasoning_aggregation"}
@@ -155,6 +158,10 @@ def test_stages_are_scored_with_the_right_tokens_fed_in(config: Config, inputs: 
         assert found.tokens == tokens
         assert found.loss == pytest.approx(loss, rel=1e-4)
         assert found.token_accuracy == pytest.approx(accuracy)
+    page = (tmp_path / "evaluate" / "scores.md").read_text()
+    assert (
+        "Warning: the held-out samples were made of 1 questions, of which 1 occur among the 1 of the training" in page
+    )
 
 
 def _samples(config: Config, how: LoopSettings, folder: Path) -> Path:

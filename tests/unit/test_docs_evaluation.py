@@ -29,7 +29,7 @@ def test_every_setting_on_the_page_exists() -> None:
 def test_every_command_on_the_page_is_understood() -> None:
     assert [words[0] for words in COMMANDS] == [
         *["evaluate"] * 3,
-        *["compare", "inspect"],
+        *["compare", "inspect", "score"],
         *["evaluate"] * 5,
         *["ablate"] * 3,
         *["report"] * 2,
