@@ -40,8 +40,8 @@ class GoldThere:
         low = f"can hardly be above {self.found / self.looked_for:.1%}" if self.found else "will be 0"
         return (
             f"{count}{part}the questions' {self.gold:,} gold passages {'are' if self.found > 1 else 'is'} in {where}, "
-            f"{self.absent!r} is not: recall {low}. Names must be written alike in both; is it the corpus of these "
-            "questions?"
+            f"{self.absent!r} is not: recall {low}. Names must be written alike in both, and it must be the "
+            "corpus of these questions"
         )
 
 

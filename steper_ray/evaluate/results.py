@@ -38,7 +38,7 @@ def write_results(
     lines = (json.dumps(prediction_row(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
     write_text(folder / PREDICTIONS_FILE, "".join(lines))
     head = {"model": into.model_name, **asked, "fingerprint": into.fingerprint}
-    write_json(folder / SCORES_FILE, {**head, **asdict(scores)})
+    write_json(folder / SCORES_FILE, {**head, **asdict(scores), "notes": list(notes)})
     about = [
         f"{asked['role'].capitalize()}: `{into.model_name}`, {asked['system']}, {asked['strategy']}. A question that "
         f"failed scores 0. All questions: `{PREDICTIONS_FILE}`."

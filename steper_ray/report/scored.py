@@ -35,13 +35,21 @@ def score_table(runs: Sequence[RunRecord]) -> Markup:
 
 
 def warnings(runs: Sequence[RunRecord]) -> list[str]:
-    """Evaluations of questions that the student was trained on, as sentences."""
+    """What the evaluations warned of, as sentences: questions that were trained on, a foreign corpus, …"""
     return [
         f"Warning: {_label(runs, run, one.label)}: {warning}."
         for run in runs
         for one in run.evaluations
-        if (warning := told_contamination(one.scores))
+        for warning in _warnings(one.scores)
     ]
+
+
+def _warnings(scores: Mapping[str, Any]) -> list[str]:
+    """Of an evaluation by another version, whose notes are not there, what its counts tell."""
+    notes = scores.get("notes")
+    if notes is None:
+        return [told_contamination(scores)] if told_contamination(scores) else []
+    return [note.removeprefix("warning: ") for note in notes if note.startswith("warning: ")]
 
 
 def group_tables(run: RunRecord) -> list[Markup]:

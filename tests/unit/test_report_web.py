@@ -184,6 +184,12 @@ def test_questions_that_were_trained_on_are_warned_of_and_the_others_scored(run:
     )
 
 
+def test_what_an_evaluation_warned_of_is_told_and_its_notes_are_not(run: Path) -> None:
+    page = scored(run, notes=["warning: none of the 9 gold passages is in here", "note: recordings cover all"])
+    assert "Warning: evaluate: none of the 9 gold passages is in here." in page
+    assert "recordings cover all" not in page
+
+
 def test_groups_have_all_scores_and_tokens(run: Path) -> None:
     bridge = {"questions": 40, "exact_match": 0.5, "f1": 0.5, "accuracy_substring": 0.75, "accuracy_tokens": 0.7}
     page = scored(run, by_kind={"": {**bridge, "questions": 20}, "bridge": {**bridge, "tokens": 321.0}})
