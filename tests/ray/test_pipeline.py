@@ -58,7 +58,7 @@ def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
 
 
 class SecondWaits:
-    """Loads the first engine at once, and any other when a part is written; an object, since it crosses into workers."""
+    """Loads the first engine at once, any other when a part is written; an object, since it crosses into workers."""
 
     def __init__(self, parts: Path) -> None:
         self._parts = parts
