@@ -1,4 +1,4 @@
-"""What becomes of an engine's questions while a service behind the loop answers none: they wait, and one at a time probes.
+"""What becomes of questions while a service behind the loop answers none: they wait, and one at a time probes.
 
 Not covered: an outage of the last few questions of a run, which looks like questions that are at fault themselves.
 """

@@ -26,5 +26,5 @@ def check_actors(section: str, least: int, most: int | None) -> None:
     """Raises ValueError when there shall be fewer engines at most than at least."""
     if most is not None and most < least:
         raise ValueError(
-            f"{section}.actors_max must be at least {section}.actors, found {most} and {least}; raise it, or leave it empty"
+            f"{section}.actors_max must be at least {section}.actors, found {most} and {least}; leave it empty"
         )

@@ -1,4 +1,4 @@
-"""Questions while a service is out: they wait and are asked again; what fails outside of an outage is their own failure."""
+"""Questions while a service is out wait and are asked again; what fails outside of an outage is their own failure."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
