@@ -48,8 +48,9 @@ def job(**settings: object) -> LoopJob:
 def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Half an hour to start, and two waits of 300 s in each of five steps.
-    assert job().patience_s == 1800 + 3000
+    # Half an hour to start, two waits of 300 s in each of five steps, and the longest outage of a search service.
+    assert job(outage_s=100.0).patience_s == 1800 + 3000 + 100
+    assert job(retriever=RetrieverSection()).patience_s == 1800 + 3000
     monkeypatch.setattr(LoopJob, "patience_s", 6.0)
     work = tmp_path / "work.parquet"
     write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
