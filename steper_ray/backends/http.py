@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 from steper_ray.backends.batches import Batches
 from steper_ray.backends.endpoint import Endpoint, check_url
 from steper_ray.backends.endpoint_key import read_key
-from steper_ray.backends.reply import Reply
+from steper_ray.backends.reply import FATAL_IN_A_ROW, Reply
 from steper_ray.core.types import FailureKind, Passage
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
 from steper_ray.sections.shared import RetrieverSection
@@ -51,6 +51,7 @@ class HttpRetriever:
     def __init__(self, endpoint: Endpoint, *, requests: int, batch: int) -> None:
         self._endpoint = endpoint
         self._batches = Batches(range(requests), lambda _, queries, k: self.search_each(queries, k), batch)
+        self._fatal_in_a_row = 0
 
     @classmethod
     def load(cls, section: RetrieverSection) -> "HttpRetriever":
@@ -85,8 +86,7 @@ class HttpRetriever:
         try:
             self._read(reply, 1, 1)
         except BackendError as error:
-            held = f"; sent was the key from {self._endpoint.key.source}" if self._endpoint.key else "; no key was sent"
-            raise ConfigError(f"retriever.url: a trial search failed: {error}{held}") from None
+            raise ConfigError(f"retriever.url: a trial search failed: {error}; {self._held()}") from None
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages, best first; raises as `search_many`."""
@@ -97,8 +97,16 @@ class HttpRetriever:
 
         Raises:
             BackendError: kind `retriever`: no answer, a refusal, or a reply of another form.
+            EnvironmentFault: key, address or account were refused `FATAL_IN_A_ROW` times, so the run ends.
         """
-        return self._read(await self._post(queries, k), len(queries), k)
+        reply = await self._post(queries, k)
+        self._fatal_in_a_row = self._fatal_in_a_row + 1 if reply.fatal else 0
+        if self._fatal_in_a_row >= FATAL_IN_A_ROW:
+            raise EnvironmentFault(
+                f"{self._endpoint.url} refuses all searches: {reply.shown()}; {self._held()}",
+                "Check retriever.url, and retriever.key_file or retriever.key_variable; the same command continues",
+            )
+        return self._read(reply, len(queries), k)
 
     async def search_each(self, queries: list[str], k: int) -> Sequence[tuple[Passage, ...] | BackendError]:
         """As `search_many`, for queries of several questions: one that is refused spoils none but its own.
@@ -125,6 +133,9 @@ class HttpRetriever:
 
     async def _post(self, queries: list[str], k: int, most_retries: int | None = None) -> Reply:
         return await self._endpoint.post("", {"queries": queries, "k": k}, most_retries=most_retries)
+
+    def _held(self) -> str:
+        return f"sent was the key from {self._endpoint.key.source}" if self._endpoint.key else "no key was sent"
 
     def _read(self, reply: Reply, queries: int, k: int) -> list[tuple[Passage, ...]]:
         if reply.status != 200:

@@ -5,16 +5,13 @@ from dataclasses import replace
 from steper_ray.backends.endpoint import Endpoint, check_url
 from steper_ray.backends.endpoint_key import read_key
 from steper_ray.backends.interfaces import Completion, Request
-from steper_ray.backends.openai_faults import Habit, explain_fatal, is_fatal, next_to_give_up
+from steper_ray.backends.openai_faults import Habit, explain_fatal, next_to_give_up
 from steper_ray.backends.openai_wire import PATHS, counted_tokens, estimated_tokens, read_completion, request_body
 from steper_ray.backends.rate_limit import RateLimit
-from steper_ray.backends.reply import Reply
+from steper_ray.backends.reply import FATAL_IN_A_ROW, Reply
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
 from steper_ray.sections.model import ModelSection
-
-FATAL_IN_A_ROW = 8
-"""Replies about key, address or account, without a good one between them, that end the run."""
 
 URL_EXAMPLE = "https://host/v1"
 
@@ -77,7 +74,7 @@ class OpenAIModel:
         probe = replace(_PROBE, temperature=self._section.temperature)
         try:
             reply = await self._ask(probe, most_retries=_CHECK_RETRIES)
-            if is_fatal(reply):
+            if reply.fatal:
                 raise ConfigError(self._explain(reply))
             read_completion(reply, probe, self._api)
         except BackendError as error:
@@ -103,7 +100,7 @@ class OpenAIModel:
                 better, so the run ends.
         """
         reply = await self._ask(request)
-        if is_fatal(reply):
+        if reply.fatal:
             self._fatal_in_a_row += 1
             if self._fatal_in_a_row < FATAL_IN_A_ROW:
                 raise BackendError(FailureKind.ENDPOINT, self._explain(reply))

@@ -5,14 +5,13 @@ from enum import StrEnum
 
 from steper_ray.backends.endpoint import Endpoint
 from steper_ray.backends.interfaces import Request
-from steper_ray.backends.reply import Reply
+from steper_ray.backends.reply import REFUSALS, Reply
 
 _TOO_LONG = re.compile(
     r"context.{0,3}(length|size|window)|maximum (model|context|input|sequence) length|maximum number of tokens allowed"
     r"|(prompt|input) is too long|too many (input )?tokens|inputs`? tokens|reduce the length of the",
     re.IGNORECASE,
 )
-_REFUSALS = (400, 413, 422)
 
 
 class Habit(StrEnum):
@@ -26,17 +25,12 @@ class Habit(StrEnum):
 
 def is_too_long(reply: Reply) -> bool:
     """Whether the reply says that prompt and completion exceed the model's context."""
-    return reply.status == 413 or (reply.status in _REFUSALS and _TOO_LONG.search(reply.text) is not None)
-
-
-def is_fatal(reply: Reply) -> bool:
-    """Whether the reply is about key, address or account, so that every other request would get it too."""
-    return reply.status != 200 and reply.status not in _REFUSALS
+    return reply.status == 413 or (reply.status in REFUSALS and _TOO_LONG.search(reply.text) is not None)
 
 
 def next_to_give_up(reply: Reply, request: Request, given_up: frozenset[Habit], *, chat: bool) -> Habit | None:
     """The habit that may be why a request was refused; None when there is nothing left to try."""
-    if reply.status not in _REFUSALS or is_too_long(reply):
+    if reply.status not in REFUSALS or is_too_long(reply):
         return None
     if Habit.MAX_TOKENS not in given_up and "max_completion_tokens" in reply.text:
         return Habit.MAX_TOKENS

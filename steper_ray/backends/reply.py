@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 SHOWN_CHARACTERS = 300
+FATAL_IN_A_ROW = 8
+"""Fatal replies, without a good one between them, that end a run."""
+REFUSALS = (400, 413, 422)
+"""Statuses about one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,8 @@ class Reply:
     def worth_another_try(self) -> bool:
         """Whether the same request may succeed later."""
         return (self.status in (408, 429) or self.status >= 500) and not self.out_of_quota
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the reply is about key, address or account, so that every other request would get it too."""
+        return self.status != 200 and self.status not in REFUSALS

@@ -130,7 +130,7 @@ def _run(work: Path, job: LoopJob, into: Collection, ledger: Ledger, stats: Loop
                 failures.add(failure_row(failure, attempt))
                 log.failed(failure, attempt)
             log.worked(lease.engine, lease.restarts)
-            stats.loads.append(lease.load)
+            stats.worked(lease.load)
             progress.show()
         trajectories.flush()
         stats.writing_s = trajectories.writing_s

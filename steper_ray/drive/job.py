@@ -131,6 +131,8 @@ class LoopJob:
     """The loop, or a baseline that answers at once."""
     origin: Origin = field(default_factory=Origin)
     """Whom its metrics speak of."""
+    outage_s: float = 3600.0
+    """Longest time in which no question gets through to a service, seconds."""
 
     @property
     def searches(self) -> bool:
@@ -152,8 +154,12 @@ class LoopJob:
 
     @property
     def patience_s(self) -> float:
-        """Longest time in which no engine finishes anything, seconds: its start, and the slowest question allowed."""
-        return _START_S + 2 * self.how.step_limit * self.step_timeout_s
+        """Longest time in which no engine finishes anything, seconds: its start, and the slowest question allowed.
+
+        Where others answer, the longest outage besides.
+        """
+        remote = self.model.backend in ("openai", "service") or self.retriever.backend == "http"
+        return _START_S + 2 * self.how.step_limit * self.step_timeout_s + (self.outage_s if remote else 0)
 
     def lease_rows(self, questions: int) -> int:
         """Questions per lease: few, so that a death costs little; several, since each lease costs Ray time."""

@@ -27,6 +27,8 @@ class Load:
     """Mean number of requests in the engine."""
     capacity: int
     """Requests that it could have had: its batch size, or the questions in flight where those are fewer."""
+    unfed_s: float = 0.0
+    """Of the time, that in which it had places for questions, and the run had more that were not handed to it."""
 
 
 class LoadMeter:
@@ -36,9 +38,11 @@ class LoadMeter:
         self._model, self._clock = model, clock
         self._requests = 0
         self._since = clock()
-        self._busy, self._seconds = 0.0, 0.0
+        self._busy, self._seconds, self._unfed = 0.0, 0.0, 0.0
         self.counting = False
-        """Whether questions wait for the engine, so that idle places in it are its own or the retriever's fault."""
+        """Whether there are more questions for the engine, so that idle places in it are a fault."""
+        self.unfed = False
+        """Whether these wait elsewhere, so that it is neither the engine's nor the retriever's fault."""
 
     @property
     def inner(self) -> LanguageModel:
@@ -72,8 +76,9 @@ class LoadMeter:
     def take(self, capacity: int) -> Load:
         """The load since the last call."""
         self._tick()
-        load = Load(self._seconds, self._busy / self._seconds if self._seconds else 0.0, capacity)
-        self._busy, self._seconds = 0.0, 0.0
+        requests = self._busy / self._seconds if self._seconds else 0.0
+        load = Load(self._seconds, requests, capacity, self._unfed)
+        self._busy, self._seconds, self._unfed = 0.0, 0.0, 0.0
         return load
 
     def _tick(self) -> None:
@@ -81,6 +86,7 @@ class LoadMeter:
         if self.counting:
             self._busy += self._requests * (now - self._since)
             self._seconds += now - self._since
+            self._unfed += now - self._since if self.unfed else 0.0
         self._since = now
 
 

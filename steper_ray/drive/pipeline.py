@@ -14,7 +14,7 @@ from ray.data.exceptions import ExecutionTimeoutError
 
 from steper_ray.core.types import Failure, FailureKind
 from steper_ray.drive.cluster import engine_gpus
-from steper_ray.drive.foreman import start_foreman
+from steper_ray.drive.foreman import QUEUED_LEASES, start_foreman
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.load import Load
 from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE, Ask, even_calls, resources
@@ -61,7 +61,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
         retrievers = _retrievers(job)
     except BackendError as error:
         raise PhaseFailed(f"the retrievers did not start: {_cause(error)}") from error
-    foreman = start_foreman()
+    foreman = start_foreman(pq.read_metadata(work).num_row_groups)
     try:
         for row in _dataset(work, job, retrievers, foreman).iter_rows():
             yield _lease(json.loads(row["lease"]))
@@ -125,7 +125,7 @@ def _dataset(work: Path, job: LoopJob, retrievers: list[RetrieverHandle], forema
         compute=ActorPoolStrategy(
             min_size=job.actors,
             max_size=job.actors_max,
-            max_tasks_in_flight_per_actor=open_leases + 2,
+            max_tasks_in_flight_per_actor=open_leases + QUEUED_LEASES,
             max_concurrent_calls_per_actor=open_leases,
         ),
         num_cpus=1,

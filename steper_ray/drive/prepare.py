@@ -47,6 +47,10 @@ class Crew(Protocol):
     def step_timeout_s(self) -> float:
         """Longest wait for one retrieval or completion, seconds."""
 
+    @property
+    def outage_s(self) -> float:
+        """Longest time in which no question gets through to a service, seconds."""
+
 
 def checked(section: ModelSection, role: str) -> ModelSection:
     """The section of a role with absolute paths, since Ray's workers may start in another folder.
@@ -98,6 +102,7 @@ def prepare(
         demonstrations=demonstrations,
         force_answer=force_answer,
         step_timeout_s=crew.step_timeout_s,
+        outage_s=crew.outage_s,
         actors=_first_actors(model, crew),
         actors_max=_most_actors(crew),
         in_flight=crew.in_flight,
@@ -112,8 +117,6 @@ def prepare(
 
 
 def _most_actors(crew: Crew) -> int:
-    if crew.actors_max is not None and crew.actors_max < crew.actors:
-        raise ConfigError(f"actors_max must be at least actors, found {crew.actors_max} and {crew.actors}")
     return crew.actors_max or crew.actors
 
 

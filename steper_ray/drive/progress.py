@@ -61,7 +61,7 @@ class LoopProgress:
             self._show()
         if time.monotonic() - self._warned >= _WARN_EVERY_S:
             self._warned = time.monotonic()
-            if warning := self._stats.starvation():
+            if warning := self._stats.starvation_lately():
                 self._bar.console.print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
 
     def _keep_telling(self) -> None:

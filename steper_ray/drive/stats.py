@@ -8,9 +8,7 @@ from typing import Any
 
 from steper_ray.core.types import FailureKind
 from steper_ray.drive.load import Load
-
-_STARVED = 0.5
-_SURE_AFTER_S = 10.0
+from steper_ray.drive.starvation import Lately, Waits, use_of, warning_of
 
 
 @dataclass
@@ -36,6 +34,7 @@ class LoopStats:
     """Time spent writing parts, seconds."""
     failed: Counter[FailureKind] = field(default_factory=Counter)
     loads: list[Load] = field(default_factory=list)
+    lately: Lately = field(default_factory=Lately)
     started: float = field(default_factory=time.monotonic)
     first_s: float | None = None
     """Time to the first finished trajectory, start of the engines included, seconds."""
@@ -76,22 +75,26 @@ class LoopStats:
 
     @property
     def engine_use(self) -> float | None:
-        """Mean share of the engines' capacity in use while questions waited; None where that was too short to say."""
-        seconds = sum(load.seconds for load in self.loads)
-        if seconds < _SURE_AFTER_S:
-            return None
-        return sum(load.seconds * load.requests / load.capacity for load in self.loads) / seconds
+        """Mean share of the engines' capacity in use while there was work; None where that was too short to say."""
+        return use_of(self.loads)
+
+    @property
+    def waits(self) -> Waits:
+        """What steps waited for so far."""
+        return Waits(self.steps, self.engine_s, self.search_s, self.quicker_search)
+
+    def worked(self, load: Load) -> None:
+        """An engine handed over a lease; what came of it is counted already."""
+        self.loads.append(load)
+        self.lately.add(time.monotonic(), load, self.waits)
 
     def starvation(self) -> str:
         """A warning when the engines waited for work although there was some, else nothing."""
-        use = self.engine_use
-        if use is None or use >= _STARVED:
-            return ""
-        waits = (
-            f"steps waited {self.search_s / self.steps:.2f} s for passages, {self.engine_s / self.steps:.2f} s for text"
-        )
-        remedy = self.quicker_search if self.search_s > self.engine_s else "a higher in_flight"
-        return f"the engines starve: {use:.0%} of their capacity in use while questions wait; {waits}. Try {remedy}"
+        return warning_of(self.loads, self.waits)
+
+    def starvation_lately(self) -> str:
+        """The same about the last ten minutes."""
+        return self.lately.warning(time.monotonic(), self.waits)
 
     def line(self) -> str:
         """The figures beside the bar."""

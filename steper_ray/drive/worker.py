@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,20 @@ from steper_ray.data.schemas import question_of, trajectory_row
 from steper_ray.drive.direct import DirectDriver
 from steper_ray.drive.driver import Driver, LoopDriver
 from steper_ray.drive.events import Finished, StepFinished
-from steper_ray.drive.foreman import LEASE_DEATHS, Start
+from steper_ray.drive.foreman import LEASE_DEATHS, Rest, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash
-from steper_ray.drive.load import LoadMeter, Room
+from steper_ray.drive.load import Load, LoadMeter, Room
 from steper_ray.drive.meters import LoopMeters
+from steper_ray.drive.outage import Outage
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
 from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
+_LEAVING_S = 10.0
+"""Longer than a process whose engine died takes to end."""
+_LOOK_S = 5.0
 _DEADLY = f"{LEASE_DEATHS} engines died while this question was in their lease"
 
 
@@ -42,16 +47,22 @@ class LoopWorker:
         # Ray sets this to the actor's logical CPUs; torch and vLLM read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(job.threads)
         self._foreman, self._name = foreman, str(ray.get_runtime_context().get_actor_id())
-        start: Start = ray.get(foreman.begin.remote(self._name))
+        self._start: Start = ray.get(foreman.begin.remote(self._name))
+        start = self._start
         if start.stop:
             raise PhaseFailed(start.stop)
+        self._meters, self._work = LoopMeters(job.origin), _open(work)
+        if start.retired:
+            while ray.get(foreman.rest.remote(self._name)) is Rest.WAIT:
+                time.sleep(_LOOK_S)  # an actor that has not started gets no work that others could do
+            return
         chat = load_chat(job.model, job.how)
         self._model = LoadMeter(self._load(job, start, chat))
-        self._meters = LoopMeters(job.origin)
+        foreman.ready.remote(self._name)
         self._meters.engine_started(start.restarts)
         self._driver = driver_of(job, self._model, chat, retrievers, self._meters)
-        self._work = _open(work)
-        self._start, self._quarantine = start, asyncio.Lock()
+        self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s)
+        self._more = False
         self._room = None
         if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
             self._room = Room(job.most_in_flight, self._model.cache_tokens, job.how.step_limit)
@@ -60,15 +71,13 @@ class LoopWorker:
         self._settled = job.in_flight is not None and job.model.backend == "vllm"
 
     def _load(self, job: LoopJob, start: Start, chat: ChatFormat | None) -> LanguageModel:
-        """The engine. What has loaded once is tried again: a dead engine's memory may be freed late."""
+        """The engine; where it does not load, the foreman says whether that ends the job."""
         try:
             return job.load(job.model, engine_seed(job.seed, start), chat)
         except Exception as error:
-            if start.restarts == 0:
-                raise
             # A process that ends is a death that the foreman counts; an exception would end the job at once.
-            ray.get(self._foreman.note.remote(self._name, f"it did not start again: {error}"))
-            leave()
+            if ray.get(self._foreman.refused.remote(self._name, str(error))):
+                leave()
             raise
 
     async def __call__(self, row: dict[str, Any]) -> dict[str, str]:
@@ -83,36 +92,60 @@ class LoopWorker:
             a whole block would lose their type.
         """
         lease = int(row["id"])
+        if self._start.retired:
+            return self._handed_over(await self._hand_back(lease), Load(0.0, 0.0, 1))
         if self._start.restarts and await self._foreman.suspects.remote(lease):
             async with self._quarantine:
                 results = await self._work_on(lease)
         else:
             results = await self._work_on(lease)
+        self._tell_load()
         load = self._model.take(self._batch if self._settled else min(self._batch, self._slots.size))
         self._meters.load(load)
         self._meters.in_flight(self._slots.taken, self._slots.waiting)
+        return self._handed_over(results, load)
+
+    def _handed_over(self, results: list[dict[str, Any]], load: Load) -> dict[str, str]:
         who = {"engine": self._start.number, "restarts": self._start.restarts}
         return {"lease": json.dumps({"results": results, "load": asdict(load), **who})}
 
+    def _questions(self, lease: int) -> list[tuple[Question, int]]:
+        return [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
+
+    async def _hand_back(self, lease: int) -> list[dict[str, Any]]:
+        """Without an engine: failures for the next run, once the others have nothing left to do for two looks."""
+        await self._foreman.take.remote(self._name, lease)
+        looks: list[Rest] = []
+        while len(looks) < 2 or Rest.WAIT in looks[-2:]:
+            await asyncio.sleep(_LOOK_S)
+            looks.append(await self._foreman.rest.remote(self._name))
+        if looks[-1] is Rest.STOP:
+            await self._foreman.stop.remote(self._start.retired)
+            raise PhaseFailed(self._start.retired)
+        message = f"given up: {self._start.retired}"
+        return [self._failure(question, path, FailureKind.ENGINE, message) for question, path in self._questions(lease)]
+
     async def _work_on(self, lease: int) -> list[dict[str, Any]]:
-        work = [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
+        work = self._questions(lease)
         if await self._foreman.take.remote(self._name, lease):
             results = await asyncio.gather(*(self._drive(question, path) for question, path in work))
         else:
             results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
         progress = any("trajectory" in result for result in results)
-        self._foreman.finish.remote(self._name, lease, progress=progress)
+        self._more = await self._foreman.finish.remote(self._name, lease, progress=progress)
         return results
 
     async def _drive(self, question: Question, path: int) -> dict[str, Any]:
         async with self._slots:
-            self._model.counting = self._slots.full
+            self._tell_load()
             self._meters.in_flight(self._slots.taken, self._slots.waiting)
             try:
-                trajectory = await self._run(question, path)
+                trajectory = await self._outage.outlast(lambda: self._run(question, path))
             except BackendError as error:
                 if error.kind == FailureKind.ENGINE:
                     self._foreman.note.remote(self._name, f"{error} (question {question.id!r})")
+                    # A dead engine takes this process along, and the lease runs again; else it failed this one alone.
+                    await asyncio.sleep(_LEAVING_S)
                 return self._failure(question, path, FailureKind(error.kind), str(error))
             except ConfigError as error:  # a template that takes most dialogues may break on one odd rationale
                 return self._failure(question, path, FailureKind.REFUSED, str(error))
@@ -143,6 +176,10 @@ class LoopWorker:
             room.left(key)
             self._slots.resize(room.size)
         raise AssertionError("the loop ended without a Finished event")
+
+    def _tell_load(self) -> None:
+        self._model.counting = self._slots.full or self._more
+        self._model.unfed = self._more and self._slots.taken < self._slots.size
 
     def _failure(self, question: Question, path: int, kind: FailureKind, message: str) -> dict[str, Any]:
         self._meters.failed(kind)

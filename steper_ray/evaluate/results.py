@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from steper_ray.core.types import FailureKind
 from steper_ray.drive.collect import Collection
+from steper_ray.drive.unfinished import incomplete
 from steper_ray.evaluate.evaluated import PREDICTIONS_FILE, SCORES_FILE
 from steper_ray.evaluate.prediction import Prediction, prediction_row
 from steper_ray.evaluate.scores import Scores
@@ -60,7 +60,4 @@ def tell(folder: Path, into: Collection, scores: Scores, numbers: Mapping[str, A
         f"{quality.accuracy_tokens:.1%} of {quality.questions} questions, {sum(scores.failed.values())} failed; "
         f"scores in {folder / PAGE_FILE}, answers in {folder / PREDICTIONS_FILE}"
     )
-    if any(FailureKind(kind).transient for kind in numbers["failed"]):
-        print("next: the same command again tries what failed for a transient reason")
-    else:
-        print("next: steper report, or steper serve")
+    print(incomplete(numbers) or "next: steper report, or steper serve")

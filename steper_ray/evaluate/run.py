@@ -20,6 +20,7 @@ from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import read_ledger
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import index_source, prepare
+from steper_ray.drive.unfinished import nothing_finished
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.evaluate.choice import check_choice, chosen_loop, chosen_model
 from steper_ray.evaluate.official import official_numbers, write_official
@@ -102,7 +103,7 @@ def _evaluate(config: Config, ready: _Ready, into: Collection) -> Scores:
     stats = collect(asked.questions, ready.job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
-        raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
+        raise PhaseFailed(nothing_finished(numbers, into.failures))
     stages = _stages(ready.stages, config) if ready.stages else {}
     predictions = _predictions(asked, into)
     scores = score(predictions, seed=config.run.seed, stages=stages, trained=ready.trained)

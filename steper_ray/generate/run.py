@@ -5,13 +5,13 @@ from typing import Any
 
 from steper_ray.backends.service import refuse_service
 from steper_ray.config import Config
-from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import QuestionSet
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.lock import sole_writer
 from steper_ray.drive.prepare import checked, index_source, prepare
+from steper_ray.drive.unfinished import incomplete, nothing_finished
 from steper_ray.errors import ConfigError, PhaseFailed
 from steper_ray.generate.asked import check_recordings, question_set, tell_asked
 from steper_ray.generate.samples import samples_job, tell, write_samples
@@ -68,7 +68,7 @@ def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str,
     stats = collect(asked.questions, job, into, config.ray)
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
-        raise PhaseFailed(f"no question could be finished: {numbers['failed']}; the reasons stand in {into.failures}")
+        raise PhaseFailed(nothing_finished(numbers, into.failures))
     samples, _ = write_samples(making)
     totals = totals_of(into.trajectories, keys, job.how.step_limit)
     manifest = Manifest("generate", into.fingerprint, {**numbers, **samples.counts()}, stats.facts())
@@ -99,8 +99,8 @@ def _collection(config: Config, folder: Path, fingerprint: str) -> Collection:
 
 
 def _tell_next(folder: Path, numbers: dict[str, Any], used: int) -> None:
-    if any(FailureKind(kind).transient for kind in numbers["failed"]) or numbers["not_started"]:
-        print("next: the same command again tries what failed for a transient reason")
+    if last := incomplete(numbers):
+        print(last)
     elif used == 0:
         print(f"next: nothing to train on; see why with `steper inspect {folder}`")
     else:

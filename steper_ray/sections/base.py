@@ -20,3 +20,11 @@ def check_sample(section: str, sample: int | None, limit: int | None) -> None:
         raise ValueError(
             f"{section}.sample={sample} chooses questions at random but {section}.limit, their number, is empty; set it"
         )
+
+
+def check_actors(section: str, least: int, most: int | None) -> None:
+    """Raises ValueError when there shall be fewer engines at most than at least."""
+    if most is not None and most < least:
+        raise ValueError(
+            f"{section}.actors_max must be at least {section}.actors, found {most} and {least}; leave it empty"
+        )

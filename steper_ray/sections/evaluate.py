@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from steper_ray.core.types import System
-from steper_ray.sections.base import Positive, Section, check_sample
+from steper_ray.sections.base import Positive, Section, check_actors, check_sample
 
 
 class EvaluateSection(Section):
@@ -40,6 +40,8 @@ class EvaluateSection(Section):
     """Retriever actors."""
     step_timeout_s: float = Field(default=300.0, gt=0)
     """Longest wait for one retrieval or completion, seconds."""
+    outage_s: float = Field(default=3600.0, gt=0)
+    """Where an endpoint or a search fails all questions, they wait for it so many seconds; then the run stops."""
     force_answer: bool = False
     """At the step limit, write one more completion that continues `So the answer is:`."""
     force_loop: bool = False
@@ -48,4 +50,9 @@ class EvaluateSection(Section):
     @model_validator(mode="after")
     def _sample_needs_limit(self) -> "EvaluateSection":
         check_sample("evaluate", self.sample, self.limit)
+        return self
+
+    @model_validator(mode="after")
+    def _most_are_not_fewer(self) -> "EvaluateSection":
+        check_actors("evaluate", self.actors, self.actors_max)
         return self

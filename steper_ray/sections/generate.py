@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from steper_ray.core.selection import Correctness, SelectionRules
 from steper_ray.core.types import Layout, Target
-from steper_ray.sections.base import Positive, Section, check_sample
+from steper_ray.sections.base import Positive, Section, check_actors, check_sample
 
 
 class GenerateSection(Section):
@@ -33,6 +33,8 @@ class GenerateSection(Section):
     """Retriever actors."""
     step_timeout_s: float = Field(default=300.0, gt=0)
     """Longest wait for one retrieval or completion, seconds."""
+    outage_s: float = Field(default=3600.0, gt=0)
+    """Where an endpoint or a search fails all questions, they wait for it so many seconds; then the run stops."""
     flush_rows: Positive = 32
     """Trajectories that make a Parquet part, but at most four parts per second."""
     flush_s: float = Field(default=30.0, gt=0)
@@ -45,6 +47,11 @@ class GenerateSection(Section):
     @model_validator(mode="after")
     def _sample_needs_limit(self) -> "GenerateSection":
         check_sample("generate", self.sample, self.limit)
+        return self
+
+    @model_validator(mode="after")
+    def _most_are_not_fewer(self) -> "GenerateSection":
+        check_actors("generate", self.actors, self.actors_max)
         return self
 
 

@@ -3,7 +3,8 @@
 FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per call is appended to FOLDER/calls.
 MOOD is `none`, or `deadly` where the process dies on every call, `poison` where it dies on each for question q234,
 `dying` where the engine dies at once and takes its process along, `odd` where question q7 raises what nobody foresees,
-`reluctant` where the process dies once on question q7 and its engine does not start at the first try after that.
+`reluctant` where the process dies once on question q7 and its engine does not start at the first try after that,
+`refusing` where no engine but the first ever loads (a byte per try in FOLDER/refusals), `half` where all but it are `deadly`.
 """
 
 import asyncio
@@ -21,8 +22,10 @@ from steper_ray.core.types import FailureKind
 from steper_ray.data.questions import read_questions
 from steper_ray.drive.collect import Collection, collect, counts
 from steper_ray.drive.fingerprint import claim_folder
+from steper_ray.drive.foreman import Start
 from steper_ray.drive.job import load_model
 from steper_ray.drive.prepare import checked, prepare
+from steper_ray.drive.worker import engine_seed
 from steper_ray.errors import BackendError, EnvironmentFault, SteperError
 from steper_ray.sections.model import ModelSection
 
@@ -71,6 +74,13 @@ class Load:
         self._calls, self._mood = calls, mood
 
     def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
+        first = seed < engine_seed(0, Start(1, 0))
+        if self._mood == "refusing" and not first:
+            with self._calls.with_name("refusals").open("ab") as tries:
+                tries.write(b".")
+            raise EnvironmentFault("no device", "Mend it")
+        if self._mood == "half" and not first:
+            return CountingModel(load_model(section, seed, chat), self._calls, "deadly")
         refused = self._calls.with_name("refused")
         if self._calls.with_name("died").exists() and not refused.exists():
             refused.touch()

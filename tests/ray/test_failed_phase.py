@@ -26,7 +26,7 @@ def test_a_generation_of_which_nothing_came_names_cause_failures_and_command(
     ]
     assert main(["generate", *settings]) == 1
     cause, details, last = capsys.readouterr().err.strip().splitlines()[-3:]
-    assert cause.startswith("PhaseFailed: no question could be finished: {'timeout': 1}")
+    assert cause.startswith("PhaseFailed: no question could be finished; failed: 1 timeout; the reasons stand in")
     (kept,) = (tmp_path / "postmortem").iterdir()
     assert details.startswith(f"details: {kept} · {tmp_path / 'generate' / 'failures'} (steper inspect")
     assert "logs of Ray's processes" in details

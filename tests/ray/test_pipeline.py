@@ -10,7 +10,7 @@ from steper_ray.backends.interfaces import LanguageModel
 from steper_ray.backends.scripted import ScriptedModel, answer_after
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import LoopSettings, Question, System
-from steper_ray.data.schemas import QUESTIONS, question_row
+from steper_ray.data.schemas import QUESTIONS, part_files, question_row
 from steper_ray.drive.collect import Collection, collect
 from steper_ray.drive.foreman import Start
 from steper_ray.drive.job import LoopJob
@@ -20,6 +20,7 @@ from steper_ray.drive.writer import write_parquet
 from steper_ray.errors import EnvironmentFault, PhaseFailed
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RaySection, RetrieverSection
+from steper_ray.telemetry.log import read_log
 from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]
@@ -47,8 +48,9 @@ def job(**settings: object) -> LoopJob:
 def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Half an hour to start, and two waits of 300 s in each of five steps.
-    assert job().patience_s == 1800 + 3000
+    # Half an hour to start, two waits of 300 s in each of five steps, and the longest outage of a search service.
+    assert job(outage_s=100.0).patience_s == 1800 + 3000 + 100
+    assert job(retriever=RetrieverSection()).patience_s == 1800 + 3000
     monkeypatch.setattr(LoopJob, "patience_s", 6.0)
     work = tmp_path / "work.parquet"
     write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
@@ -57,14 +59,14 @@ def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
 
 
 class SecondWaits:
-    """Loads the first engine at once, and any other when a file appears; an object, since it crosses into workers."""
+    """Loads the first engine at once, any other when a part is written; an object, since it crosses into workers."""
 
-    def __init__(self, go: Path) -> None:
-        self._go = go
+    def __init__(self, parts: Path) -> None:
+        self._parts = parts
 
     def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
         patience = time.monotonic() + PATIENCE_S
-        while seed != engine_seed(0, Start(0, 0)) and not self._go.exists():
+        while seed != engine_seed(0, Start(0, 0)) and not part_files(self._parts):
             if time.monotonic() > patience:
                 raise EnvironmentFault("the first engine did no work", "Look at the pool of engines")
             time.sleep(0.05)
@@ -72,20 +74,14 @@ class SecondWaits:
 
 
 def test_work_begins_when_one_engine_is_up_whatever_keeps_the_others(tmp_path: Path) -> None:
-    work, go = tmp_path / "work.parquet", tmp_path / "go"
-    rows = [question_row(Question(f"q{number}", "Who?"), 0) for number in range(24)]
-    write_parquet(work, pa.Table.from_pylist(rows, QUESTIONS), row_group_rows=4)
+    into = Collection(tmp_path / "generate", "generate", "m", "f", 1, 4, 30.0, False)
+    into.folder.mkdir()
     settings = {"actors": 2, "actors_max": 2, "system": System.CLOSED_BOOK, "model": ModelSection(backend="scripted")}
-    leases = []
-    for lease in run_work(work, job(load=SecondWaits(go), **settings)):
-        leases.append((lease.engine, go.exists()))
-        go.touch()
-        assert [row["answer"] for row in lease.trajectories] == [
-            f"answer to {row['question_id']}" for row in lease.trajectories
-        ]
-        assert lease.failures == []
-    assert leases[0] == (0, False)
-    assert len(leases) == 6
+    two = job(load=SecondWaits(into.trajectories), **settings)
+    stats = collect([Question(f"q{number}", "Who?") for number in range(24)], two, into, RaySection())
+    assert (stats.finished, stats.failed) == (24, {})
+    first = next(line for line in read_log(into.folder) if line["event"] == "engine_works")
+    assert first["engine"] == 0
 
 
 def test_retrievers_that_do_not_start_are_told_in_one_line(tmp_path: Path) -> None:

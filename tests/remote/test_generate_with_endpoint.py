@@ -48,16 +48,36 @@ def test_an_endpoint_teaches_and_its_key_is_in_no_file_of_the_run(ray_cluster, s
     assert all(SECRET.encode() not in path.read_bytes() for path in written)
 
 
+def many(folder: Path) -> Path:
+    """Sixty questions."""
+    questions = folder / "many.jsonl"
+    lines = [{"id": f"q{number}", "question": f"Who is {number}?", "golden_answers": ["x"]} for number in range(60)]
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return questions
+
+
+def test_an_outage_of_the_endpoint_burns_no_more_than_seven_questions_and_the_last_line_says_so(
+    ray_cluster, service, halsey, tmp_path, capsys
+) -> None:
+    service.write("Yes.")
+    for _ in range(10):
+        service.reply(503, "down")
+    service.write("So the answer is: x.", usage=USAGE)
+    settings = ("generate.in_flight=4", "teacher.endpoint_retries=0", "generate.outage_s=10")  # probes after 1 and 2 s
+    manifest = generate(configured(service, halsey, tmp_path, many(tmp_path), *settings))
+    assert (manifest.counts["finished"], manifest.counts["failed"]) == (53, {"endpoint": 7})
+    assert len(service.asked) == 1 + 10 + 53
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("INCOMPLETE: of 60, 7 failed for a transient reason (7 endpoint); the same command")
+
+
 def test_a_key_that_stops_working_ends_the_run_before_it_burns_all_questions(
     ray_cluster, service, halsey, tmp_path
 ) -> None:
-    questions = tmp_path / "many.jsonl"
-    lines = [{"id": f"q{number}", "question": f"Who is {number}?", "golden_answers": ["x"]} for number in range(60)]
-    questions.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     service.write("Yes.")
     service.refuse(401, f"key {SECRET} was revoked")
     with pytest.raises(PhaseFailed) as caught:
-        generate(configured(service, halsey, tmp_path, questions, "generate.in_flight=4"))
+        generate(configured(service, halsey, tmp_path, many(tmp_path), "generate.in_flight=4"))
     assert SECRET not in str(caught.value)
     assert "does not serve model big with the key" in str(caught.value)
     assert len(service.asked) < 60

@@ -2,12 +2,18 @@
 
 import asyncio
 import re
+from functools import partial
 
 import pytest
 
 from steper_ray.backends.http import HttpRetriever
 from steper_ray.backends.interfaces import Retriever
-from steper_ray.core.types import FailureKind, Passage
+from steper_ray.backends.replay import ReplayModel
+from steper_ray.backends.reply import FATAL_IN_A_ROW
+from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, Trajectory
+from steper_ray.drive.driver import LoopDriver
+from steper_ray.drive.outage import IN_A_ROW, Outage
+from steper_ray.drive.slots import Slots
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault
 from steper_ray.sections.shared import RetrieverSection
 
@@ -85,6 +91,45 @@ async def test_a_refusal_is_told_at_once(service) -> None:
     service.reply(400, "k must be below 3")
     assert "/search refuses the search: 400: k must be below 3" in str(await failure(service))
     assert len(service.asked) == 1
+
+
+async def test_a_key_refused_again_and_again_ends_the_run_and_says_which(service, monkeypatch) -> None:
+    monkeypatch.setenv("SEARCH_KEY", SECRET)
+    service.reply(401, f"{SECRET} has expired")
+    searching = retriever(service, key_variable="SEARCH_KEY")
+    for _ in range(FATAL_IN_A_ROW - 1):
+        with pytest.raises(BackendError, match="refuses the search: 401"):
+            await searching.search("x", 2)
+    with pytest.raises(EnvironmentFault, match=r"401: \[key\] has expired; .*variable SEARCH_KEY.*same command"):
+        await searching.search("x", 2)
+
+
+async def test_refused_queries_and_good_replies_between_them_end_no_run(service) -> None:
+    searching = retriever(service)
+    service.replies = [(403, {}, "no"), (400, {}, "k"), *[(403, {}, "no")] * 7, (200, {}, '{"results": [[]]}')] * 2
+    for number in range(20):
+        if number in (9, 19):
+            assert await searching.search("x", 2) == ()
+        else:
+            with pytest.raises(BackendError):
+                await searching.search("x", 2)
+
+
+async def test_questions_outlast_a_search_service_that_is_down_for_a_while(service) -> None:
+    model = ReplayModel({f"q{number}": ("So the answer is: it.",) for number in range(30)})
+    driver = LoopDriver(LoopSettings(), model, retriever(service, retries=0))
+    outage, slots = Outage(4.0), Slots(4)  # probes after 0.4 and 0.8 s
+    found = (200, {}, '{"results": [[]]}')
+    service.replies = [found] * 5 + [(502, {}, "down")] * 10 + [found]
+
+    async def drive(number: int) -> Trajectory:
+        async with slots:
+            return await outage.outlast(partial(driver.run, Question(f"q{number}", f"Who is {number}?")))
+
+    results = await asyncio.gather(*map(drive, range(30)), return_exceptions=True)
+    assert sum(isinstance(result, BackendError) for result in results) == IN_A_ROW - 1
+    assert sum(isinstance(result, Trajectory) for result in results) == 30 - 7
+    assert len(service.asked) == 10 + 23
 
 
 async def test_a_busy_service_is_asked_again_as_often_as_configured(service) -> None:

@@ -12,8 +12,9 @@ import pytest
 from steper_ray.backends.endpoint import Endpoint
 from steper_ray.backends.endpoint_key import read_key
 from steper_ray.backends.interfaces import LanguageModel, Request
-from steper_ray.backends.openai import FATAL_IN_A_ROW, OpenAIModel
+from steper_ray.backends.openai import OpenAIModel
 from steper_ray.backends.rate_limit import RateLimit
+from steper_ray.backends.reply import FATAL_IN_A_ROW
 from steper_ray.config import load_config
 from steper_ray.core.types import FailureKind, Message, Prompt
 from steper_ray.errors import BackendError, ConfigError, EnvironmentFault

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from steper_ray.backends.interfaces import Request
-from steper_ray.backends.openai_faults import Habit, is_fatal, is_too_long, next_to_give_up
+from steper_ray.backends.openai_faults import Habit, is_too_long, next_to_give_up
 from steper_ray.backends.openai_wire import base_text, estimated_tokens, read_completion, request_body
 from steper_ray.backends.reply import Reply
 from steper_ray.core.chat import ChatFormat
@@ -137,7 +137,7 @@ def test_a_body_too_large_is_a_prompt_too_long_and_another_400_is_not() -> None:
     + [(status, True) for status in (301, 401, 402, 403, 404, 405, 429)],
 )
 def test_what_is_about_key_address_or_account_is_fatal(status: int, fatal: bool) -> None:
-    assert is_fatal(Reply(status, "")) is fatal
+    assert Reply(status, "").fatal is fatal
 
 
 def give_up(message: str, request: Request = PLAIN, *given_up: Habit, status: int = 400, chat: bool = True) -> object:

@@ -30,6 +30,7 @@ class Crew:
     in_flight: int = 8
     retrievers: int = 1
     step_timeout_s: float = 300.0
+    outage_s: float = 3600.0
 
 
 class Shelf:

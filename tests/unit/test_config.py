@@ -105,6 +105,12 @@ def test_a_wrong_override_says_what_was_found_and_what_is_known(override, messag
     assert refusal(overrides=(override,)) == message
 
 
+@pytest.mark.parametrize("section", ["generate", "evaluate"])
+def test_fewer_engines_at_most_than_at_least_are_refused_by_name(section):
+    told = refusal(overrides=(f"{section}.actors=3", f"{section}.actors_max=2"))
+    assert told == f"{section}.actors_max must be at least {section}.actors, found 2 and 3; leave it empty"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -13,6 +13,7 @@ from steper_ray.drive.load import Load, LoadMeter, Room, most_in_flight
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.slots import Slots
+from steper_ray.drive.starvation import Lately, Waits
 from steper_ray.drive.stats import LoopStats
 from steper_ray.drive.worker import engine_seed
 from steper_ray.errors import BackendError
@@ -179,6 +180,26 @@ async def test_load_is_the_mean_over_the_time_in_which_questions_waited() -> Non
     assert meter.take(8) == Load(4.0, 0.75, 8)
 
 
+async def test_time_in_which_a_run_has_questions_that_an_engine_is_not_given_counts_as_idle() -> None:
+    now = 0.0
+    meter = LoadMeter(Busy(), clock=lambda: now)
+    meter.counting = meter.unfed = True
+    now = 6.0
+    meter.take(8)
+    meter.unfed = False
+    call = asyncio.create_task(meter.complete(REQUEST))
+    await asyncio.sleep(0)
+    now = 8.0
+    meter.unfed = True
+    now = 9.0
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    meter.unfed = False
+    now = 11.0
+    # One request for three of five seconds.
+    assert meter.take(8) == Load(5.0, 0.6, 8, unfed_s=3.0)
+
+
 def test_a_starving_engine_is_reported_with_what_it_waits_for() -> None:
     stats = LoopStats(steps=10, engine_s=5.0, search_s=20.0, loads=[Load(15.0, 2.0, 10), Load(5.0, 6.0, 10)])
     assert stats.engine_use == pytest.approx(0.3)
@@ -189,13 +210,35 @@ def test_a_starving_engine_is_reported_with_what_it_waits_for() -> None:
     assert replace(stats, loads=[Load(1.0, 1.0, 10)]).starvation() == ""
 
 
+def test_an_engine_that_is_not_given_the_questions_there_are_starves_for_the_drivers_sake() -> None:
+    loads = [Load(20.0, 2.0, 10, unfed_s=15.0), Load(5.0, 6.0, 10)]
+    told = LoopStats(steps=10, engine_s=5.0, search_s=20.0, loads=loads).starvation()
+    assert "28% of their capacity" in told
+    assert "60% of the time these waited at the driver" in told
+    assert "retrievers" not in told
+
+
+def test_a_day_in_which_all_went_well_does_not_hide_that_engines_starve_now() -> None:
+    lately = Lately()
+    lately.add(0.0, Load(86_400.0, 10.0, 10), Waits(1000, 5000.0, 100.0))
+    lately.add(1000.0, Load(20.0, 3.0, 10), Waits(1010, 5002.0, 120.0))
+    assert lately.warning(1000.0, Waits(1010, 5002.0, 120.0)) == (
+        "the engines starve: 30% of their capacity in use while questions wait; "
+        "steps waited 2.00 s for passages, 0.20 s for text. Try more retrievers"
+    )
+    assert lately.warning(1599.0, lately.waits)
+    assert lately.warning(1601.0, lately.waits) == ""
+    assert not lately.loads
+
+
 def test_starving_engines_are_told_of_while_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = time.monotonic()
-    stats = LoopStats(left=100, steps=10, engine_s=5.0, search_s=20.0, loads=[Load(20.0, 3.0, 10)])
+    stats = LoopStats(left=100, steps=10, engine_s=5.0, search_s=20.0)
     progress = LoopProgress("generate", stats)
     monkeypatch.setattr(time, "monotonic", lambda: now + 590)
+    stats.worked(Load(20.0, 3.0, 10))
     progress.show()
     assert "warning" not in capsys.readouterr().out
     monkeypatch.setattr(time, "monotonic", lambda: now + 610)
@@ -222,6 +265,7 @@ def test_three_deaths_in_a_row_without_progress_are_a_reason_to_stop() -> None:
     foreman = Foreman()
     assert foreman.begin("a") == Start(0, 0)
     assert foreman.begin("b") == Start(1, 0)
+    assert foreman.begin("b") == Start(1, 1)
     assert foreman.begin("a") == Start(0, 1)
     assert foreman.begin("a") == Start(0, 2)
     foreman.finish("a", 0, progress=True)

@@ -1,6 +1,8 @@
 """An engine that has work and answers nothing is noticed, whatever its callers do."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -59,3 +61,23 @@ def test_time_without_any_call_does_not_count() -> None:
     with watchdog.watching():
         time.sleep(0.2)
     assert not bitten.is_set()
+
+
+STUCK = """
+import ctypes
+from steper_ray.backends import watchdog
+watchdog._GRACE_S = 0.3
+with watchdog.Watchdog(0.2, lambda: print("bitten", flush=True)).watching():
+    ctypes.PyDLL(None).sleep(60)  # unlike CDLL, it keeps the interpreter's lock
+print("woke up")
+"""
+
+
+def test_native_code_that_keeps_the_interpreters_lock_is_ended_from_outside_with_the_stack_it_stood_in() -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert child.returncode == 1
+    assert "woke up" not in child.stdout
+    assert "most recent call first" in child.stderr
+    assert 'File "<string>", line 6' in child.stderr
