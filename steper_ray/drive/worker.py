@@ -61,7 +61,7 @@ class LoopWorker:
         foreman.ready.remote(self._name)
         self._meters.engine_started(start.restarts)
         self._driver = driver_of(job, self._model, chat, retrievers, self._meters)
-        self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s)
+        self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s, timeouts=job.remote)
         self._more = False
         self._room = None
         if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
