@@ -148,6 +148,11 @@ class LoopJob:
         return "more retrievers"
 
     @property
+    def remote(self) -> bool:
+        """Whether somebody else's service is asked."""
+        return self.model.backend in ("openai", "service") or self.retriever.backend == "http"
+
+    @property
     def most_in_flight(self) -> int:
         """The most questions in flight per engine."""
         return self.in_flight or most_in_flight(self.model.max_batch)
@@ -158,8 +163,7 @@ class LoopJob:
 
         Where others answer, the longest outage besides.
         """
-        remote = self.model.backend in ("openai", "service") or self.retriever.backend == "http"
-        return _START_S + 2 * self.how.step_limit * self.step_timeout_s + (self.outage_s if remote else 0)
+        return _START_S + 2 * self.how.step_limit * self.step_timeout_s + (self.outage_s if self.remote else 0)
 
     def lease_rows(self, questions: int) -> int:
         """Questions per lease: few, so that a death costs little; several, since each lease costs Ray time."""

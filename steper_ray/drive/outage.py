@@ -19,8 +19,10 @@ IN_A_ROW = 8
 FIRST_PAUSE_S = 15.0
 """Before the first probe; at most a tenth of the patience, and twice as long before each further one."""
 LONGEST_PAUSE_S = 300.0
+UNPROVEN_S = 600.0
+"""The most patience before any question got through: then settings are to blame as likely."""
 _LOOK_S = 1.0
-_KINDS = (FailureKind.ENDPOINT, FailureKind.RETRIEVER, FailureKind.TIMEOUT)
+_KINDS = (FailureKind.ENDPOINT, FailureKind.RETRIEVER)
 
 Result = TypeVar("Result")
 
@@ -32,10 +34,20 @@ class Outage:
         self,
         patience_s: float,
         *,
+        timeouts: bool = True,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        """Begin with nothing failed.
+
+        Args:
+            patience_s: longest time without any question that gets through, seconds.
+            timeouts: whether waits in vain count as well: a service that is down may hold its callers.
+            clock, sleep: of the event loop.
+        """
+        self._kinds = (*_KINDS, FailureKind.TIMEOUT) if timeouts else _KINDS
         self._patience_s, self._clock, self._sleep = patience_s, clock, sleep
+        self._proven = False
         self._first_pause_s = min(FIRST_PAUSE_S, patience_s / 10)
         self._failed = 0
         """Questions in a row."""
@@ -60,13 +72,13 @@ class Outage:
             try:
                 result = await ask()
             except BackendError as error:
-                if error.kind not in _KINDS:
+                if error.kind not in self._kinds:
                     raise
                 self._count(error, probe)
                 if not self.on:
                     raise
             else:
-                self._failed = 0
+                self._failed, self._proven = 0, True
                 return result
             finally:
                 if probe:
@@ -92,9 +104,10 @@ class Outage:
         elif probe:
             self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
             self._next = now + self._pause_s
-        if self.on and now - self._since >= self._patience_s:
+        patience_s = self._patience_s if self._proven else min(self._patience_s, UNPROVEN_S)
+        if self.on and now - self._since >= patience_s:
             raise EnvironmentFault(
                 f"no question got through for {now - self._since:.0f} s, {self._failed} failed in a row; the last: "
                 f"{error}",
-                "Mend this and run the same command again to continue",
+                "See to the service, or to the settings that name it",
             ) from None

@@ -66,7 +66,7 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
         for row in _dataset(work, job, retrievers, foreman).iter_rows():
             yield _lease(json.loads(row["lease"]))
     except ray.exceptions.RayError as error:
-        reason = _why_stopped(foreman) or f"Ray gave up: {_cause(error)}"
+        reason = _why_stopped(foreman) or _our_words(error) or f"Ray gave up: {_cause(error)}"
         raise PhaseFailed(f"{reason}. {_CONTINUE}") from error
     except ExecutionTimeoutError as error:
         raise PhaseFailed(
@@ -145,10 +145,18 @@ def quieten() -> None:
 
 def _cause(error: BaseException) -> str:
     """Our own error where there is one among Ray's words, else the last of these."""
+    return _our_words(error) or (_lines(error) or [type(error).__name__])[-1]
+
+
+def _our_words(error: BaseException) -> str:
+    """The last error of ours among Ray's words, if any."""
+    ours = [line.partition(": ")[2] for line in _lines(error) if line.startswith("steper_ray.errors.")]
+    return ours[-1] if ours else ""
+
+
+def _lines(error: BaseException) -> list[str]:
     words = [str(error)]
     while error.__cause__ is not None:
         error = error.__cause__
         words.append(str(error))
-    lines = [line.strip() for text in words for line in text.splitlines() if line.strip()]
-    ours = [line.partition(": ")[2] for line in lines if line.startswith("steper_ray.errors.")]
-    return (ours or lines or [type(error).__name__])[-1]
+    return [line.strip() for text in words for line in text.splitlines() if line.strip()]

@@ -34,6 +34,8 @@ from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperErro
 _LEAVING_S = 10.0
 """Longer than a process whose engine died takes to end."""
 _LOOK_S = 5.0
+_LOOKS = 3
+"""In a row at which nobody else works: one alone may fall between two leases."""
 _DEADLY = f"{LEASE_DEATHS} engines died while this question was in their lease"
 
 
@@ -53,15 +55,17 @@ class LoopWorker:
             raise PhaseFailed(start.stop)
         self._meters, self._work = LoopMeters(job.origin), _open(work)
         if start.retired:
-            while ray.get(foreman.rest.remote(self._name)) is Rest.WAIT:
-                time.sleep(_LOOK_S)  # an actor that has not started gets no work that others could do
+            looks: list[Rest] = []
+            while not _settled(looks):  # an actor that has not started gets no work that others could do
+                time.sleep(_LOOK_S)
+                looks.append(ray.get(foreman.rest.remote(self._name)))
             return
         chat = load_chat(job.model, job.how)
         self._model = LoadMeter(self._load(job, start, chat))
         foreman.ready.remote(self._name)
         self._meters.engine_started(start.restarts)
         self._driver = driver_of(job, self._model, chat, retrievers, self._meters)
-        self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s)
+        self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s, timeouts=job.remote)
         self._more = False
         self._room = None
         if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
@@ -113,10 +117,10 @@ class LoopWorker:
         return [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
 
     async def _hand_back(self, lease: int) -> list[dict[str, Any]]:
-        """Without an engine: failures for the next run, once the others have nothing left to do for two looks."""
+        """Without an engine: failures for the next run, once the others have nothing left to do."""
         await self._foreman.take.remote(self._name, lease)
         looks: list[Rest] = []
-        while len(looks) < 2 or Rest.WAIT in looks[-2:]:
+        while not _settled(looks):
             await asyncio.sleep(_LOOK_S)
             looks.append(await self._foreman.rest.remote(self._name))
         if looks[-1] is Rest.STOP:
@@ -185,6 +189,10 @@ class LoopWorker:
         self._meters.failed(kind)
         failure = {"question_id": question.id, "path": path, "text_hash": text_hash(question)}
         return {"failure": {**failure, "kind": kind.value, "message": message}}
+
+
+def _settled(looks: list[Rest]) -> bool:
+    return len(looks) >= _LOOKS and Rest.WAIT not in looks[-_LOOKS:]
 
 
 def driver_of(

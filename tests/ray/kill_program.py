@@ -4,7 +4,8 @@ FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per ca
 MOOD is `none`, or `deadly` where the process dies on every call, `poison` where it dies on each for question q234,
 `dying` where the engine dies at once and takes its process along, `odd` where question q7 raises what nobody foresees,
 `reluctant` where the process dies once on question q7 and its engine does not start at the first try after that,
-`refusing` where no engine but the first ever loads (a byte per try in FOLDER/refusals), `half` where all but it are `deadly`.
+`refusing` where no engine but the first ever loads (a byte per try in FOLDER/refusals), `half` where all but it are
+`deadly`.
 """
 
 import asyncio
