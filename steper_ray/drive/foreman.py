@@ -1,11 +1,14 @@
 """One small actor per run that outlives the engines: it numbers them, counts their deaths and says when to give up."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from steper_ray.drive.tray import Told, Tray
 
 DEATHS = 3
 """Of one engine without progress in between, to stop the job."""
@@ -44,6 +47,7 @@ class Foreman:
     deaths: Counter[int] = field(default_factory=Counter)
     """Deaths of engines by the leases they had open: one of their questions may be what kills."""
     stopped: str = ""
+    tray: Tray = field(default_factory=Tray)
 
     def begin(self, worker: str) -> Start:
         """A worker's process starts, for the first time or after a death."""
@@ -77,6 +81,19 @@ class Foreman:
         known.open.discard(lease)
         if progress:
             known.fruitless = 0
+
+    def lay(self, worker: str, told: Sequence[Told]) -> None:
+        """A worker tells of finished questions whose leases are not done yet; this is progress."""
+        self._known(worker).fruitless = 0
+        self.tray.lay(told)
+
+    def exchange(self, got: Sequence[tuple[int, int]], closed: Sequence[int]) -> list[Told]:
+        """The driver takes what lies on the tray; see `Tray.exchange`."""
+        return self.tray.exchange(got, closed)
+
+    def rows_taken(self, lease: int) -> set[int]:
+        """Rows of an open lease that the driver has already."""
+        return self.tray.taken.get(lease, set())
 
     def note(self, worker: str, message: str) -> None:
         """A worker's engine said this; it may be its last word."""

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from steper_ray.drive.meters import LoopMeters
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
+from steper_ray.drive.tray import Teller, Told, pause_s
 from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
 _DEADLY = f"{LEASE_DEATHS} engines died while this question was in their lease"
@@ -35,7 +37,8 @@ _DEADLY = f"{LEASE_DEATHS} engines died while this question was in their lease"
 class LoopWorker:
     """Turns leases of work into finished trajectories and failures; an exception that leaves it ends the whole job.
 
-    A lease is a row group of the file of work. Several are open at once, so that the engine always has questions.
+    A lease is a row group of the file of work. Several are open at once, so that the engine always has questions. A
+    question that is finished before its lease is told of at once.
     """
 
     def __init__(self, job: LoopJob, work: Path, retrievers: list[RetrieverHandle], foreman: Any) -> None:
@@ -46,11 +49,13 @@ class LoopWorker:
         if start.stop:
             raise PhaseFailed(start.stop)
         chat = load_chat(job.model, job.how)
-        self._model = LoadMeter(self._load(job, start, chat))
+        batch = job.model.max_batch if job.model.backend == "vllm" else None
+        self._model = LoadMeter(self._load(job, start, chat), batch=batch)
         self._meters = LoopMeters(job.origin)
         self._meters.engine_started(start.restarts)
         self._driver = driver_of(job, self._model, chat, retrievers, self._meters)
         self._work = _open(work)
+        self._teller = Teller(lambda told: self._foreman.lay.remote(self._name, told), pause_s(job.actors_max))
         self._start, self._quarantine = start, asyncio.Lock()
         self._room = None
         if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
@@ -78,9 +83,11 @@ class LoopWorker:
             row: `id`, the number of a row group of the file of work.
 
         Returns:
-            `lease`: JSON with `results`, one per question (the row of `TRAJECTORIES` less its provenance, or the
-            failure), `load`, and `engine` and `restarts` of who worked on it. Not Arrow: nested lists that are empty in
-            a whole block would lose their type.
+            `results`: lines of JSON, one per question that the driver did not have when the lease was opened:
+            `trajectory`, a row of `TRAJECTORIES` less its provenance, or `failure`; `waited_s` for a place at the
+            engine, and `took_s` from then on. `lease`: JSON with its number, the `rows` of the results, `load`, and
+            `engine` and `restarts` of who worked on it. Not Arrow: nested lists that are empty in a whole block would
+            lose their type.
         """
         lease = int(row["id"])
         if self._start.restarts and await self._foreman.suspects.remote(lease):
@@ -92,20 +99,47 @@ class LoopWorker:
         self._meters.load(load)
         self._meters.in_flight(self._slots.taken, self._slots.waiting)
         who = {"engine": self._start.number, "restarts": self._start.restarts}
-        return {"lease": json.dumps({"results": results, "load": asdict(load), **who})}
+        facts = {"number": lease, "rows": list(results), "load": asdict(load), **who}
+        return {"lease": json.dumps(facts), "results": "\n".join(results.values())}
 
-    async def _work_on(self, lease: int) -> list[dict[str, Any]]:
-        work = [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
+    async def _work_on(self, lease: int) -> dict[int, str]:
+        """Row → result, in JSON."""
+        rows = dict(enumerate(self._work.read_row_group(lease).to_pylist()))
+        if self._start.restarts:
+            for row in await self._foreman.rows_taken.remote(lease):
+                del rows[row]
         if await self._foreman.take.remote(self._name, lease):
-            results = await asyncio.gather(*(self._drive(question, path) for question, path in work))
+            found, progress = await self._drive_all(lease, rows)
         else:
-            results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
-        progress = any("trajectory" in result for result in results)
+            work = [(question_of(row), int(row["path"])) for row in rows.values()]
+            dead = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
+            found, progress = [json.dumps(failure) for failure in dead], False
         self._foreman.finish.remote(self._name, lease, progress=progress)
-        return results
+        return dict(zip(rows, found, strict=True))
+
+    async def _drive_all(self, lease: int, rows: dict[int, dict[str, Any]]) -> tuple[list[str], bool]:
+        """The results of these rows, in their order, and whether any is a trajectory.
+
+        Trajectories are told of at once, failures are not: a lease whose engine was given up is done again, and may
+        succeed.
+        """
+        left, progress = len(rows), False
+
+        async def drive(row: int, asked: dict[str, Any]) -> str:
+            nonlocal left, progress
+            result = await self._drive(question_of(asked), int(asked["path"]))
+            text, finished = json.dumps(result), "trajectory" in result
+            left, progress = left - 1, progress or finished
+            if left and finished:  # the last one leaves with the lease
+                self._teller.tell(Told(lease, row, text))
+            return text
+
+        return await asyncio.gather(*(drive(row, asked) for row, asked in rows.items())), progress
 
     async def _drive(self, question: Question, path: int) -> dict[str, Any]:
+        asked = time.monotonic()
         async with self._slots:
+            entered = time.monotonic()
             self._model.counting = self._slots.full
             self._meters.in_flight(self._slots.taken, self._slots.waiting)
             try:
@@ -123,7 +157,8 @@ class LoopWorker:
         for step in trajectory.steps:
             self._meters.step(step)
         self._meters.finished(trajectory)
-        return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)})}
+        times = {"waited_s": round(entered - asked, 3), "took_s": round(time.monotonic() - entered, 3)}
+        return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)}), **times}
 
     async def _run(self, question: Question, path: int) -> Trajectory:
         """Drive one question; what its steps cost says how many others may be in flight with it."""
