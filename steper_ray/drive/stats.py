@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,19 +42,23 @@ class LoopStats:
     """Time spent writing parts, seconds."""
     failed: Counter[FailureKind] = field(default_factory=Counter)
     loads: list[Load] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+    started: float = field(init=False)
     first_written_s: float | None = None
     """Time to the first part, start of the engines included, seconds."""
     began: float | None = None
-    """When the first finished question entered its engine, in `time.monotonic`: the engines' start is over."""
-    pace: Pace = field(default_factory=Pace)
+    """When the first finished question entered its engine, by the clock: the engines' start is over."""
+    pace: Pace = field(init=False)
     """Of questions, prompt tokens and completion tokens."""
+
+    def __post_init__(self) -> None:
+        self.started, self.pace = self.clock(), Pace(clock=self.clock)
 
     def add(self, row: Mapping[str, Any], waited_s: float = 0.0, took_s: float = 0.0) -> None:
         """Count a row of `data.schemas.TRAJECTORIES`, that waited for a place and then took so long, seconds."""
         took_s = min(took_s, self.seconds)
         if self.began is None:
-            self.began = time.monotonic() - took_s
+            self.began = self.clock() - took_s
         self.finished += 1
         self.judged += row["correct"] is not None
         self.correct += bool(row["correct"])
@@ -95,11 +99,11 @@ class LoopStats:
     @property
     def seconds(self) -> float:
         """Wall time of this execution so far."""
-        return time.monotonic() - self.started
+        return self.clock() - self.started
 
     def rate(self, tokens: int) -> float:
         """So many tokens per second of this execution, the start of the engines left out."""
-        return tokens / max(time.monotonic() - (self.began or self.started), 1e-9)
+        return tokens / max(self.clock() - (self.began or self.started), 1e-9)
 
     @property
     def cache_hit_rate(self) -> float:
