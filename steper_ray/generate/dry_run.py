@@ -21,8 +21,7 @@ class Sampled:
     """What the questions of a dry run came to."""
 
     trajectories: int
-    correct: int | None
-    """None where no question has a gold answer."""
+    correct: int
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
@@ -107,7 +106,7 @@ def _sampled(folder: Path, at_once: int) -> Sampled:
     files = [*part_files(folder / "trajectories"), *part_files(folder / "samples")]
     return Sampled(
         trajectories=len(rows),
-        correct=sum(bool(row["correct"]) for row in rows) if any(row["correct"] is not None for row in rows) else None,
+        correct=sum(bool(row["correct"]) for row in rows),
         prompt_tokens=sum(step["prompt_tokens"] for step in steps),
         cached_tokens=sum(step["cached_tokens"] for step in steps),
         completion_tokens=sum(step["completion_tokens"] for step in steps),
@@ -128,8 +127,7 @@ def _tell(found: Sampled, whole: Estimate, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    correct = "no gold answers" if found.correct is None else f"{found.correct} correct"
-    table = Table(title=f"dry run: {found.trajectories} trajectories, {correct}", title_justify="left")
+    table = Table(title=f"dry run: {found.trajectories} trajectories, {found.correct} correct", title_justify="left")
     table.add_column("")
     table.add_column("dry run", justify="right")
     table.add_column(f"the {whole.keys:,} still to be done", justify="right")

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from steper_ray.drive.load import Load, LoadMeter
 from steper_ray.drive.pace import Pace
 from steper_ray.drive.progress import LoopProgress
 from steper_ray.drive.stats import LoopStats
-from steper_ray.generate.dry_run import Estimate, Sampled, _tell
 from steper_ray.generate.table import correct_words, print_table
 from steper_ray.generate.totals import Totals
 
@@ -159,15 +157,6 @@ def test_sums_without_gold_answers_are_not_said_to_be_wrong() -> None:
     assert (totals(None).facts()["judged"], totals(None).facts()["correct"]) == (0, None)
     assert (totals(False).facts()["judged"], totals(False).facts()["correct"]) == (1, 0)
     assert (totals(True).facts()["judged"], totals(True).facts()["correct"]) == (1, 1)
-
-
-def test_a_dry_run_without_gold_answers_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Any) -> None:
-    whole = Estimate(10, 1.0, 1.0, 1.0, 1.0, 2.0, None, 0.1)
-    found = Sampled(2, None, 10, 0, 5, 1.0, 100, 2)
-    _tell(found, whole, tmp_path)
-    assert "dry run: 2 trajectories, no gold answers" in capsys.readouterr().out
-    _tell(replace(found, correct=0), whole, tmp_path)
-    assert "dry run: 2 trajectories, 0 correct" in capsys.readouterr().out
 
 
 def some(clock: Clock) -> LoopStats:
