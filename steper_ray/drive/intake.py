@@ -19,7 +19,8 @@ _END_S = 5.0
 class Intake:
     """Hands the result of every question to `take`, once; of two copies the first counts. For two threads.
 
-    `take` gets what `LoopWorker` made of a question (see there), and is never called twice at the same time.
+    `take` gets what `LoopWorker` made of a question (see there), and is never called twice at the same time. What it
+    raises over an early result, the next lease raises too: the run must end.
     """
 
     def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
@@ -29,21 +30,29 @@ class Intake:
         self._closed: set[int] = set()
         self._got: list[tuple[int, int]] = []
         self._ended: list[int] = []
+        self._fault: Exception | None = None
 
     def early(self, told: Sequence[Told]) -> None:
         """Take what engines told of; what comes later than its lease is known already."""
         with self._lock:
             for lease, row, result in told:
                 rows = self._early.setdefault(lease, set()) if lease not in self._closed else {row}
-                if row not in rows:
-                    # Before it is taken: a writer that fails keeps the row.
-                    rows.add(row)
-                    self._got.append((lease, row))
+                if row in rows:
+                    continue
+                # First of all, since a writer that fails keeps the row.
+                rows.add(row)
+                self._got.append((lease, row))
+                try:
                     self._take(json.loads(result))
+                except Exception as fault:
+                    self._fault = fault
+                    raise
 
     def lease(self, number: int, results: Sequence[tuple[int, str]]) -> None:
         """Take what is new of a lease that ended: rows and their results."""
         with self._lock:
+            if self._fault:
+                raise self._fault
             known = self._early.pop(number, set())
             self._closed.add(number)
             self._ended.append(number)
@@ -82,5 +91,5 @@ def _exchange(foreman: Any, intake: Intake, closed: threading.Event) -> None:
         try:
             intake.early(told)
         except PhaseFailed:
-            return  # the disk is full; the next lease, or the end, meets the same
+            return  # the disk is full, and the next lease tells
         pause_s = _SHORTEST_PAUSE_S if told else min(_LONGEST_PAUSE_S, 1.5 * pause_s)

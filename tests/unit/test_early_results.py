@@ -89,17 +89,18 @@ def test_two_threads_never_take_the_same_question_twice() -> None:
     assert sorted((lease, row) for lease, row, _ in taken.said) == [(lease, row) for lease in leases for row in rows]
 
 
-def test_a_row_that_the_disk_had_no_room_for_is_not_taken_again_with_its_lease(tmp_path: Path) -> None:
+def test_a_disk_that_has_no_room_for_an_early_result_ends_the_run_with_the_next_lease(tmp_path: Path) -> None:
     schema = pa.schema([("at", pa.list_(pa.int64())), ("said", pa.string())])
-    with PartWriter(tmp_path / "parts", schema, rows=1, seconds=float("inf")) as writer:
+    parts = tmp_path / "parts"
+    with PartWriter(parts, schema, rows=1, seconds=float("inf")) as writer:
         intake = Intake(writer.add)
-        (tmp_path / "parts").rename(tmp_path / "gone")
-        with pytest.raises(PhaseFailed, match="cannot write"):
-            intake.early([told(5, 0)])
-        (tmp_path / "gone").rename(tmp_path / "parts")
-        intake.lease(5, brought(5, 0, 1))
-    tables = [pq.read_table(part) for part in sorted((tmp_path / "parts").glob("*.parquet"))]
-    assert [row["said"] for table in tables for row in table.to_pylist()] == ["early", "late"]
+        parts.rename(tmp_path / "gone")
+        for act in (lambda: intake.early([told(5, 0)]), lambda: intake.lease(5, brought(5, 0, 1))):
+            with pytest.raises(PhaseFailed, match="cannot write"):
+                act()
+        (tmp_path / "gone").rename(parts)
+    # Room was made before the end: the row that waited is kept, and is there once.
+    assert [row["said"] for part in parts.glob("*.parquet") for row in pq.read_table(part).to_pylist()] == ["early"]
 
 
 def test_the_tray_gives_what_lies_on_it_once_and_remembers_what_the_driver_has_of_open_leases() -> None:
