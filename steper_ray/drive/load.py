@@ -79,7 +79,8 @@ class LoadMeter:
     def take(self, capacity: int) -> Load:
         """The load since the last call."""
         self._tick()
-        load = Load(self._seconds, self._busy / self._seconds if self._seconds else 0.0, capacity, self._queued)
+        requests = self._busy / self._seconds if self._seconds else 0.0
+        load = Load(self._seconds, requests, capacity, queued_s=self._queued)
         self._busy, self._seconds, self._queued = 0.0, 0.0, 0.0
         return load
 

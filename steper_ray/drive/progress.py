@@ -76,7 +76,7 @@ class LoopProgress:
         stats = self._stats
         if self._bar.disable:
             done = f"{self._title}: {stats.all_done:,} of {stats.asked:,} · {duration(stats.seconds)}, {self._left()}"
-            print(f"{done} · {stats.line()}", flush=True)
+            print(" · ".join(part for part in (done, stats.line()) if part), flush=True)
         else:
             figures = f"{self._left()} · {stats.line()}" if stats.done else "engines are starting"
             self._bar.update(self._task, completed=stats.all_done, figures=figures)

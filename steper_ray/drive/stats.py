@@ -130,13 +130,22 @@ class LoopStats:
         return f"the engines starve: {use:.0%} of their capacity in use while questions wait; {waits}. Try {remedy}"
 
     def line(self) -> str:
-        """The figures beside the bar; tokens per second are those of the last minutes."""
-        correct = "correct: not known" if self.finished and not self.judged else f"{self.correct:,} correct"
-        some = f" of {self.judged:,} judged" if 0 < self.judged < self.finished else ""
-        failures = f" · {sum(self.failed.values()):,} failed" if self.failed else ""
-        rates = self.pace.rates()
-        speed = f" · tokens/s {rates[1]:,.0f} in {rates[2]:,.0f} out" if rates else ""
-        return f"{correct}{some}{failures}{speed} · cache {self.cache_hit_rate:.0%}"
+        """The figures beside the bar, tokens per second of the last minutes; empty before anything is done."""
+        if not self.done:
+            return ""
+        failed, rates = sum(self.failed.values()), self.pace.rates()
+        parts = [
+            self._correct_words() if self.finished else "",
+            f"{failed:,} failed" if failed else "",
+            f"tokens/s {rates[1]:,.0f} in {rates[2]:,.0f} out" if rates else "",
+            f"cache {self.cache_hit_rate:.0%}",
+        ]
+        return " · ".join(part for part in parts if part)
+
+    def _correct_words(self) -> str:
+        if not self.judged:
+            return "correct: not known"
+        return f"{self.correct:,} correct" + (f" of {self.judged:,} judged" if self.judged < self.finished else "")
 
     def times(self) -> dict[str, float]:
         """Where the time of the finished questions went, summed over them, seconds.
