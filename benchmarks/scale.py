@@ -5,11 +5,13 @@
 * crew: `scripted` engines, latency per step log-normal with median 0.5 s, three steps, 64 questions in flight per
   engine, 2,000 questions × engines, for 1, 2, 4, 8 and 16 engines. `efficiency_N` is questions per second of N engines
   over N times those of one. `overhead_ms` is CPU time per question of all processes, without Lucene's share.
-* long: 100,000 questions over 16 engines: counts, and the driver's memory.
+* long: 100,000 questions over 16 engines: counts, and the driver's memory, which includes the samples made at the end.
 * million: a corpus of a million passages of the demo world: time and size of the index, queries per second, memory.
 * resume: the ledger of ten million finished keys: time and memory.
 
-The clock of crew and long runs from the first part that is written, when Ray and all engines have started.
+The clock of crew and long runs from the first part that is written, when Ray and all engines have started, to the last.
+Samples and totals come behind it: they are in the driver's memory, and `samples_and_totals_s` is their time, but they
+are in neither questions per second nor `overhead_ms`.
 """
 
 import argparse
@@ -93,8 +95,15 @@ def _notes(found: Figures) -> list[str]:
     return [
         "driver_gib, overhead_ms, resume_minutes and resume_gib are figures of this machine, not ratios.",
         "overhead_ms is taken with four engines; the parts of all crews stand under medians.",
-        *(["The questions' own file is read before the ledger and not part of resume."] if "resume" in found else []),
+        "overhead_ms is without samples and totals, which are made once at the end: samples_and_totals_s.",
+        *([_RESUME] if "resume" in found else []),
     ]
+
+
+_RESUME = (
+    "resume is the ledger alone: the questions' own file, which is read before it, and samples and totals, which are "
+    "made again at the end, grow with the number of questions and are not part of it."
+)
 
 
 if __name__ == "__main__":

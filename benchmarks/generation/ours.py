@@ -11,6 +11,7 @@ from benchmarks.generation.workload import INDEX, read_workload, settings
 from steper_ray.data.schemas import TRAJECTORIES, part_files, read_rows
 from steper_ray.drive.collect import Collection, collect
 from steper_ray.drive.job import LoopJob
+from steper_ray.drive.stats import LoopStats
 from steper_ray.sections.shared import RaySection
 
 LOGICAL_CPUS = 8
@@ -29,7 +30,7 @@ def ours(plan: Plan, folder: Path) -> Measured:
         step_timeout_s=300.0,
         actors=1,
         actors_max=1,
-        in_flight=None,
+        in_flight=plan.in_flight,
         retrievers=1,
         seed=plan.seed,
         threads=plan.threads,
@@ -46,14 +47,22 @@ def ours(plan: Plan, folder: Path) -> Measured:
         retry_permanent=False,
     )
     questions = [found.question for found in read_workload(plan.workload)]
-    collect(questions, job, into, RaySection(num_cpus=LOGICAL_CPUS))
+    stats = collect(questions, job, into, RaySection(num_cpus=LOGICAL_CPUS))
     rows = list(read_rows(into.trajectories, TRAJECTORIES))
     assert len(rows) == len(questions), "every question is finished"
     lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
-    return _measured(rows, lines, into.trajectories)
+    return _measured(rows, lines, into.trajectories, _question_times(stats))
 
 
-def _measured(rows: list[dict[str, Any]], lines: list[dict[str, Any]], parts: Path) -> Measured:
+def _question_times(stats: LoopStats) -> dict[str, float]:
+    """Where a question's time went, mean; the first search of the run, and the engine's trial, are in it."""
+    times = {f"question_{name}_s": spent / stats.finished for name, spent in stats.times().items()}
+    return {**times, "writing_s": stats.writing_s}
+
+
+def _measured(
+    rows: list[dict[str, Any]], lines: list[dict[str, Any]], parts: Path, times: dict[str, float]
+) -> Measured:
     loaded, *requests = lines
     steps = [step for row in rows for step in row["steps"]]
     written = [part.stat().st_mtime for part in part_files(parts)]
@@ -65,7 +74,7 @@ def _measured(rows: list[dict[str, Any]], lines: list[dict[str, Any]], parts: Pa
         cached_tokens=sum(step["cached_tokens"] for step in steps),
         completion_tokens=sum(step["completion_tokens"] for step in steps),
         first_written=min(written),
-        figures=_figures(requests, loaded, ended - started, ended),
+        figures={**_figures(requests, loaded, ended - started, ended), **times},
         steps=[[len(row["steps"]), *_computed(row)] for row in rows],
     )
 

@@ -24,6 +24,8 @@ class Plan:
     k: int = 4
     batch: int = 32
     """Most sequences at once in every engine."""
+    in_flight: int | None = 32
+    """Questions in flight of our own contender; None: as many as its engine has room for."""
     kv_gib: float = 4.0
     chained_kv_gib: float = 0.5
     """KV cache of each of the chained engines."""

@@ -11,11 +11,15 @@ import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.processes import CpuClock
-from steper_ray.config import load_config
+from steper_ray.config import Config, load_config
+from steper_ray.core.types import Question
 from steper_ray.data.questions import read_questions
 from steper_ray.data.schemas import part_files
 from steper_ray.drive.collect import Collection, collect, counts
+from steper_ray.drive.fingerprint import claim_folder, read_fingerprint
 from steper_ray.drive.prepare import prepare
+from steper_ray.generate.samples import samples_job, write_samples
+from steper_ray.generate.totals import totals_of
 from steper_ray.index.run import build
 
 PASSAGES = 2000
@@ -63,7 +67,10 @@ def make_world(folder: Path, questions: int) -> None:
 
 
 def run_crew(folder: Path, actors: int, questions: int) -> dict[str, Any]:
-    """Drive so many questions with so many engines; figures without the start of Ray and of the engines."""
+    """Drive so many questions with so many engines; figures without the start of Ray and of the engines.
+
+    Samples and totals are made behind it, as `steper generate` does, and have figures of their own.
+    """
     make_world(folder, questions)
     config = load_config(
         None,
@@ -77,17 +84,21 @@ def run_crew(folder: Path, actors: int, questions: int) -> dict[str, Any]:
         ],
     )
     section = config.generate
-    job, _ = prepare(
+    job, parts = prepare(
         config.teacher, config.loop.settings(), config.folder("index"), section, seed=0, force_answer=False
     )
     asked = read_questions(folder / "questions.jsonl").questions
     into = Collection(folder / "generate", "scale", "scripted", "", 1, section.flush_rows, section.flush_s, False)
     into.folder.mkdir()
+    claim_folder(into.folder, parts)
     with Memory() as memory, CpuClock(os.getpid()) as clock:
         stats = collect(asked, job, into, config.ray)
         ended = time.time()
+        while_driving = list(memory.mib)
+        samples = _close(config, read_fingerprint(into.folder), asked, into)
     done = counts(asked, into)
     assert done["finished"] == questions == stats.finished, done
+    assert samples["trajectories"] == questions, "samples are decided about all of them"
     started, rows = _first_part(into.trajectories)
     spent, kept = clock.by_name(started, ended), questions - rows
     retriever_s = spent.pop(_RETRIEVER)
@@ -99,11 +110,20 @@ def run_crew(folder: Path, actors: int, questions: int) -> dict[str, Any]:
         "retriever_ms": 1000 * retriever_s / kept,
         **{f"cpu_ms_{name}": 1000 * seconds / kept for name, seconds in _largest(spent)},
         "driver_mib_peak": max(memory.mib),
-        "driver_mib_at_half": memory.mib[len(memory.mib) // 2],
-        "driver_mib_at_end": memory.mib[-1],
+        "driver_mib_at_half": while_driving[len(while_driving) // 2],
+        "driver_mib_at_end": while_driving[-1],
+        "samples_and_totals_s": samples["seconds"],
         "parts": len(part_files(into.trajectories)),
         "search_s_per_step": stats.search_s / stats.steps,
     }
+
+
+def _close(config: Config, parts: dict[str, Any], asked: tuple[Question, ...], into: Collection) -> dict[str, Any]:
+    """What `steper generate` does once the last question is finished."""
+    began, keys = time.monotonic(), frozenset(into.keys(asked))
+    write_samples(samples_job(config, parts, keys))
+    totals = totals_of(into.trajectories, keys, config.loop.settings().step_limit)
+    return {"trajectories": totals.trajectories, "seconds": time.monotonic() - began}
 
 
 def _first_part(trajectories: Path) -> tuple[float, int]:

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from steper_ray.core.prompts import PROMPT_VERSION
-from steper_ray.core.types import Question
+from steper_ray.core.types import Failure, FailureKind, Question
 from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES, failure_row, question_row
 from steper_ray.drive.cluster import connect
 from steper_ray.drive.fingerprint import WORK_FILE
+from steper_ray.drive.intake import Intake
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.ledger import Key, Ledger, check_texts, read_ledger
 from steper_ray.drive.log import LoopLog
@@ -120,17 +121,23 @@ def _run(work: Path, job: LoopJob, into: Collection, ledger: Ledger, stats: Loop
         PartWriter(into.failures, FAILURES, rows=rows, seconds=seconds) as failures,
         LoopProgress(into.title, stats) as progress,
     ):
-        for lease in run_work(work, job):
-            for row in lease.trajectories:
-                stats.add(row)
+
+        def take(result: dict[str, Any]) -> None:
+            if row := result.get("trajectory"):
+                stats.add(row, result["waited_s"], result["took_s"])
                 trajectories.add({**row, **provenance})
-            for failure in lease.failures:
-                stats.failed[failure.kind] += 1
+            else:
+                failure = Failure(**{**result["failure"], "kind": FailureKind(result["failure"]["kind"])})
+                stats.fail(failure.kind)
                 attempt = ledger.attempt((failure.question_id, failure.path))
                 failures.add(failure_row(failure, attempt))
                 log.failed(failure, attempt)
+            progress.show()
+
+        for lease in run_work(work, job, Intake(take)):
             log.worked(lease.engine, lease.restarts)
             stats.worked(lease.load)
-            progress.show()
         trajectories.flush()
         stats.writing_s = trajectories.writing_s
+        if trajectories.first_part is not None:
+            stats.first_written_s = trajectories.first_part - stats.started

@@ -1,12 +1,15 @@
 """One small actor per run that outlives the engines: it numbers them, counts their deaths and says which to give up."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from steper_ray.drive.tray import Told, Tray
 
 DEATHS = 3
 """Of one engine without progress in between, to give it up; the job stops when no other is promising."""
@@ -76,6 +79,7 @@ class Foreman:
     taken: set[int] = field(default_factory=set)
     """Leases that were ever opened."""
     stopped: str = ""
+    tray: Tray = field(default_factory=Tray)
 
     def begin(self, worker: str) -> Start:
         """A worker's process starts, for the first time or after a death."""
@@ -149,6 +153,20 @@ class Foreman:
     def stop(self, reason: str) -> None:
         """A worker ends the job."""
         self.stopped = self.stopped or reason
+
+    def lay(self, worker: str, told: Sequence[Told]) -> None:
+        """A worker tells of finished questions whose leases are not done yet; this is progress."""
+        known = self._known(worker)
+        known.fruitless, known.fruitful = 0, True
+        self.tray.lay(told)
+
+    def exchange(self, got: Sequence[tuple[int, int]], closed: Sequence[int]) -> list[Told]:
+        """The driver takes what lies on the tray; see `Tray.exchange`."""
+        return self.tray.exchange(got, closed)
+
+    def rows_taken(self, lease: int) -> set[int]:
+        """Rows of an open lease that the driver has already."""
+        return self.tray.taken.get(lease, set())
 
     def note(self, worker: str, message: str) -> None:
         """A worker's engine said this; it may be its last word."""

@@ -29,16 +29,23 @@ class Load:
     """Requests that it could have had: its batch size, or the questions in flight where those are fewer."""
     unfed_s: float = 0.0
     """Of the time, that in which it had places for questions, and the run had more that were not handed to it."""
+    queued_s: float = 0.0
+    """Time that requests spent in the engine beyond its batch, summed, seconds; over the whole time."""
 
 
 class LoadMeter:
-    """A `LanguageModel` around another one that counts the requests in it over time."""
+    """A `LanguageModel` around another one that counts the requests in it over time.
 
-    def __init__(self, model: LanguageModel, clock: Callable[[], float] = time.monotonic) -> None:
-        self._model, self._clock = model, clock
+    `batch` is how many of them the engine works on at once, where it has a queue: those beyond wait in it.
+    """
+
+    def __init__(
+        self, model: LanguageModel, clock: Callable[[], float] = time.monotonic, batch: int | None = None
+    ) -> None:
+        self._model, self._clock, self._batch = model, clock, batch
         self._requests = 0
         self._since = clock()
-        self._busy, self._seconds, self._unfed = 0.0, 0.0, 0.0
+        self._busy, self._seconds, self._unfed, self._queued = 0.0, 0.0, 0.0, 0.0
         self.counting = False
         """Whether there are more questions for the engine, so that idle places in it are a fault."""
         self.unfed = False
@@ -77,8 +84,8 @@ class LoadMeter:
         """The load since the last call."""
         self._tick()
         requests = self._busy / self._seconds if self._seconds else 0.0
-        load = Load(self._seconds, requests, capacity, self._unfed)
-        self._busy, self._seconds, self._unfed = 0.0, 0.0, 0.0
+        load = Load(self._seconds, requests, capacity, self._unfed, self._queued)
+        self._busy, self._seconds, self._unfed, self._queued = 0.0, 0.0, 0.0, 0.0
         return load
 
     def _tick(self) -> None:
@@ -87,6 +94,8 @@ class LoadMeter:
             self._busy += self._requests * (now - self._since)
             self._seconds += now - self._since
             self._unfed += now - self._since if self.unfed else 0.0
+        if self._batch is not None:
+            self._queued += max(0, self._requests - self._batch) * (now - self._since)
         self._since = now
 
 

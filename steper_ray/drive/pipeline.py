@@ -12,9 +12,9 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.exceptions import ExecutionTimeoutError
 
-from steper_ray.core.types import Failure, FailureKind
 from steper_ray.drive.cluster import engine_gpus
 from steper_ray.drive.foreman import QUEUED_LEASES, start_foreman
+from steper_ray.drive.intake import Intake, early_results
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.load import Load
 from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE, Ask, even_calls, resources
@@ -29,11 +29,8 @@ _CONTINUE = "What is finished is kept; the same command continues"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What came out of one lease."""
+    """A lease that an engine handed over; its results went to the intake."""
 
-    trajectories: list[dict[str, Any]]
-    """Rows of `data.schemas.TRAJECTORIES` less `model`, `prompt_version` and `fingerprint`."""
-    failures: list[Failure]
     load: Load
     engine: int = 0
     """Number of the engine in this run, from 0."""
@@ -41,12 +38,13 @@ class Lease:
     """How often that engine had died before."""
 
 
-def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
+def run_work(work: Path, job: LoopJob, intake: Intake) -> Iterator[Lease]:
     """Drive a file of work, yielding leases as they are finished, in no order.
 
     Args:
         work: Parquet with rows of `data.schemas.QUESTIONS`; each row group is one lease.
         job: the loop and who answers.
+        intake: gets every result, most of them before their lease is finished, from another thread.
 
     Raises:
         PhaseFailed: the engines or retrievers do not start, one died again and again, nothing was finished for
@@ -63,8 +61,9 @@ def run_work(work: Path, job: LoopJob) -> Iterator[Lease]:
         raise PhaseFailed(f"the retrievers did not start: {_cause(error)}") from error
     foreman = start_foreman(pq.read_metadata(work).num_row_groups)
     try:
-        for row in _dataset(work, job, retrievers, foreman).iter_rows():
-            yield _lease(json.loads(row["lease"]))
+        with early_results(foreman, intake):
+            for row in _dataset(work, job, retrievers, foreman).iter_rows():
+                yield _lease(row, intake)
     except ray.exceptions.RayError as error:
         reason = _why_stopped(foreman) or _our_words(error) or f"Ray gave up: {_cause(error)}"
         raise PhaseFailed(f"{reason}. {_CONTINUE}") from error
@@ -100,16 +99,10 @@ def _why_stopped(foreman: Any) -> str:
         return ""
 
 
-def _lease(values: dict[str, Any]) -> Lease:
-    results = values["results"]
-    failures = [result["failure"] for result in results if "failure" in result]
-    return Lease(
-        trajectories=[result["trajectory"] for result in results if "trajectory" in result],
-        failures=[Failure(**{**failure, "kind": FailureKind(failure["kind"])}) for failure in failures],
-        load=Load(**values["load"]),
-        engine=values["engine"],
-        restarts=values["restarts"],
-    )
+def _lease(row: dict[str, str], intake: Intake) -> Lease:
+    facts = json.loads(row["lease"])
+    intake.lease(facts["number"], list(zip(facts["rows"], row["results"].splitlines(), strict=True)))
+    return Lease(load=Load(**facts["load"]), engine=facts["engine"], restarts=facts["restarts"])
 
 
 def _dataset(work: Path, job: LoopJob, retrievers: list[RetrieverHandle], foreman: Any) -> ray.data.Dataset:

@@ -12,9 +12,9 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
+from steper_ray.core.duration import duration
 from steper_ray.drive.stats import LoopStats
 
 _LOG_EVERY_S = 30.0
@@ -35,11 +35,12 @@ class LoopProgress:
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
             disable=not sys.stdout.isatty(),
         )
-        self._task = self._bar.add_task(title, total=stats.left, figures="engines are starting")
+        self._task = self._bar.add_task(
+            title, total=stats.asked, completed=stats.all_done, figures="engines are starting"
+        )
 
     def __enter__(self) -> "LoopProgress":
         self._bar.start()
@@ -74,13 +75,16 @@ class LoopProgress:
         self._last = time.monotonic()
         stats = self._stats
         if self._bar.disable:
-            print(f"{self._title}: {stats.done} of {stats.left} · {self._left()} · {stats.line()}", flush=True)
+            done = f"{self._title}: {stats.all_done:,} of {stats.asked:,} · {duration(stats.seconds)}, {self._left()}"
+            print(" · ".join(part for part in (done, stats.line()) if part), flush=True)
         else:
-            self._bar.update(self._task, completed=stats.done, figures=stats.line())
+            figures = f"{self._left()} · {stats.line()}" if stats.done else "engines are starting"
+            self._bar.update(self._task, completed=stats.all_done, figures=figures)
 
     def _left(self) -> str:
         stats = self._stats
         if not stats.done:
-            return f"{stats.seconds:.0f} s, nothing is done yet"
-        remaining = stats.seconds / stats.done * (stats.left - stats.done)
-        return f"{stats.seconds:.0f} s, about {remaining:.0f} s left"
+            return "nothing is done yet"
+        if stats.done == stats.left:
+            return "all done"
+        return "time left not known" if stats.left_s is None else f"about {duration(stats.left_s)} left"

@@ -29,6 +29,7 @@ from steper_ray.drive.outage import Outage
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
 from steper_ray.drive.slots import Slots
+from steper_ray.drive.tray import Teller, Told, pause_s
 from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
 _LEAVING_S = 10.0
@@ -42,7 +43,8 @@ _DEADLY = f"{LEASE_DEATHS} engines died while this question was in their lease"
 class LoopWorker:
     """Turns leases of work into finished trajectories and failures; an exception that leaves it ends the whole job.
 
-    A lease is a row group of the file of work. Several are open at once, so that the engine always has questions.
+    A lease is a row group of the file of work. Several are open at once, so that the engine always has questions. A
+    question that is finished before its lease is told of at once.
     """
 
     def __init__(self, job: LoopJob, work: Path, retrievers: list[RetrieverHandle], foreman: Any) -> None:
@@ -61,11 +63,13 @@ class LoopWorker:
                 looks.append(ray.get(foreman.rest.remote(self._name)))
             return
         chat = load_chat(job.model, job.how)
-        self._model = LoadMeter(self._load(job, start, chat))
+        batch = job.model.max_batch if job.model.backend == "vllm" else None
+        self._model = LoadMeter(self._load(job, start, chat), batch=batch)
         foreman.ready.remote(self._name)
         self._meters.engine_started(start.restarts)
         self._driver = driver_of(job, self._model, chat, retrievers, self._meters)
         self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s, timeouts=job.remote)
+        self._teller = Teller(lambda told: self._foreman.lay.remote(self._name, told), pause_s(job.actors_max))
         self._more = False
         self._room = None
         if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
@@ -91,13 +95,15 @@ class LoopWorker:
             row: `id`, the number of a row group of the file of work.
 
         Returns:
-            `lease`: JSON with `results`, one per question (the row of `TRAJECTORIES` less its provenance, or the
-            failure), `load`, and `engine` and `restarts` of who worked on it. Not Arrow: nested lists that are empty in
-            a whole block would lose their type.
+            `results`: lines of JSON, one per question that the driver did not have when the lease was opened:
+            `trajectory`, a row of `TRAJECTORIES` less its provenance, or `failure`; `waited_s` for a place at the
+            engine, and `took_s` from then on. `lease`: JSON with its number, the `rows` of the results, `load`, and
+            `engine` and `restarts` of who worked on it. Not Arrow: nested lists that are empty in a whole block would
+            lose their type.
         """
         lease = int(row["id"])
         if self._start.retired:
-            return self._handed_over(await self._hand_back(lease), Load(0.0, 0.0, 1))
+            return self._handed_over(lease, await self._hand_back(lease), Load(0.0, 0.0, 1))
         if self._start.restarts and await self._foreman.suspects.remote(lease):
             async with self._quarantine:
                 results = await self._work_on(lease)
@@ -107,16 +113,17 @@ class LoopWorker:
         load = self._model.take(self._batch if self._settled else min(self._batch, self._slots.size))
         self._meters.load(load)
         self._meters.in_flight(self._slots.taken, self._slots.waiting)
-        return self._handed_over(results, load)
+        return self._handed_over(lease, results, load)
 
-    def _handed_over(self, results: list[dict[str, Any]], load: Load) -> dict[str, str]:
+    def _handed_over(self, lease: int, results: dict[int, str], load: Load) -> dict[str, str]:
         who = {"engine": self._start.number, "restarts": self._start.restarts}
-        return {"lease": json.dumps({"results": results, "load": asdict(load), **who})}
+        facts = {"number": lease, "rows": list(results), "load": asdict(load), **who}
+        return {"lease": json.dumps(facts), "results": "\n".join(results.values())}
 
-    def _questions(self, lease: int) -> list[tuple[Question, int]]:
-        return [(question_of(row), int(row["path"])) for row in self._work.read_row_group(lease).to_pylist()]
+    def _rows(self, lease: int) -> dict[int, dict[str, Any]]:
+        return dict(enumerate(self._work.read_row_group(lease).to_pylist()))
 
-    async def _hand_back(self, lease: int) -> list[dict[str, Any]]:
+    async def _hand_back(self, lease: int) -> dict[int, str]:
         """Without an engine: failures for the next run, once the others have nothing left to do."""
         await self._foreman.take.remote(self._name, lease)
         looks: list[Rest] = []
@@ -126,21 +133,52 @@ class LoopWorker:
         if looks[-1] is Rest.STOP:
             await self._foreman.stop.remote(self._start.retired)
             raise PhaseFailed(self._start.retired)
-        message = f"given up: {self._start.retired}"
-        return [self._failure(question, path, FailureKind.ENGINE, message) for question, path in self._questions(lease)]
+        return self._given_up(self._rows(lease), f"given up: {self._start.retired}")
 
-    async def _work_on(self, lease: int) -> list[dict[str, Any]]:
-        work = self._questions(lease)
+    def _given_up(self, rows: dict[int, dict[str, Any]], message: str) -> dict[int, str]:
+        """Failures of kind `engine`, in JSON; the driver leaves out those of rows that it has."""
+        return {
+            row: json.dumps(self._failure(question_of(asked), int(asked["path"]), FailureKind.ENGINE, message))
+            for row, asked in rows.items()
+        }
+
+    async def _work_on(self, lease: int) -> dict[int, str]:
+        """Row → result, in JSON."""
+        rows = self._rows(lease)
+        if self._start.restarts:
+            for row in await self._foreman.rows_taken.remote(lease):
+                del rows[row]
         if await self._foreman.take.remote(self._name, lease):
-            results = await asyncio.gather(*(self._drive(question, path) for question, path in work))
+            found, progress = await self._drive_all(lease, rows)
         else:
-            results = [self._failure(question, path, FailureKind.ENGINE, _DEADLY) for question, path in work]
-        progress = any("trajectory" in result for result in results)
+            found, progress = self._given_up(rows, _DEADLY), False
         self._more = await self._foreman.finish.remote(self._name, lease, progress=progress)
-        return results
+        return found
+
+    async def _drive_all(self, lease: int, rows: dict[int, dict[str, Any]]) -> tuple[dict[int, str], bool]:
+        """The results of these rows, in their order, and whether any is a trajectory.
+
+        Trajectories are told of at once, failures are not: a lease whose engine was given up is done again, and may
+        succeed.
+        """
+        left, progress = len(rows), False
+
+        async def drive(row: int, asked: dict[str, Any]) -> str:
+            nonlocal left, progress
+            result = await self._drive(question_of(asked), int(asked["path"]))
+            text, finished = json.dumps(result), "trajectory" in result
+            left, progress = left - 1, progress or finished
+            if left and finished:  # the last one leaves with the lease
+                self._teller.tell(Told(lease, row, text))
+            return text
+
+        found = await asyncio.gather(*(drive(row, asked) for row, asked in rows.items()))
+        return dict(zip(rows, found, strict=True)), progress
 
     async def _drive(self, question: Question, path: int) -> dict[str, Any]:
+        asked = time.monotonic()
         async with self._slots:
+            entered = time.monotonic()
             self._tell_load()
             self._meters.in_flight(self._slots.taken, self._slots.waiting)
             try:
@@ -160,7 +198,8 @@ class LoopWorker:
         for step in trajectory.steps:
             self._meters.step(step)
         self._meters.finished(trajectory)
-        return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)})}
+        times = {"waited_s": round(entered - asked, 3), "took_s": round(time.monotonic() - entered, 3)}
+        return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)}), **times}
 
     async def _run(self, question: Question, path: int) -> Trajectory:
         """Drive one question; what its steps cost says how many others may be in flight with it."""

@@ -41,6 +41,8 @@ class PartWriter:
         self._fault: PhaseFailed | None = None
         self.writing_s = 0.0
         """Time spent writing parts, seconds."""
+        self.first_part: float | None = None
+        """When the first part was there, in `time.monotonic`."""
 
     def __enter__(self) -> "PartWriter":
         if self._seconds != float("inf"):
@@ -106,6 +108,7 @@ class PartWriter:
         self._waiting = []
         self._last_part = time.monotonic()
         self.writing_s += self._last_part - started
+        self.first_part = self.first_part or self._last_part
 
 
 def write_parquet(path: Path, table: pa.Table, *, row_group_rows: int | None = None) -> None:

@@ -20,7 +20,10 @@ class Totals:
 
     step_limit: int
     trajectories: int = 0
+    judged: int = 0
+    """Trajectories whose question has a gold answer."""
     correct: int = 0
+    """Of those judged."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -38,11 +41,15 @@ class Totals:
     def __post_init__(self) -> None:
         self.any, self.all, self.fraction = ([0.0] * self.step_limit for _ in range(3))
 
-    def add(self, trajectory: Trajectory, *, correct: bool) -> None:
-        """Count a trajectory. Titles are known of passages that it showed; beyond the cap a passage has none."""
+    def add(self, trajectory: Trajectory, *, correct: bool | None) -> None:
+        """Count a trajectory; `correct` is None without a gold answer.
+
+        Titles are known of passages that it showed; beyond the cap a passage has none.
+        """
         assert trajectory.stop is not None
         self.trajectories += 1
-        self.correct += correct
+        self.judged += correct is not None
+        self.correct += bool(correct)
         self.stops[trajectory.stop.value] += 1
         self.steps[len(trajectory.steps)] += 1
         for step in trajectory.steps:
@@ -68,7 +75,8 @@ class Totals:
         """For `stats.json`."""
         return {
             "trajectories": self.trajectories,
-            "correct": self.correct,
+            "judged": self.judged,
+            "correct": self.correct if self.judged else None,
             "prompt_tokens": self.prompt_tokens,
             "cached_tokens": self.cached_tokens,
             "cache_hit_rate": round(self.cached_tokens / self.prompt_tokens, 4) if self.prompt_tokens else 0.0,
@@ -89,5 +97,5 @@ def totals_of(trajectories: Path, asked: Container[Key], step_limit: int) -> Tot
     totals = Totals(step_limit)
     for row in read_rows(trajectories, TRAJECTORIES):
         if (row["question_id"], row["path"]) in asked:
-            totals.add(trajectory_of(row), correct=bool(row["correct"]))
+            totals.add(trajectory_of(row), correct=row["correct"])
     return totals

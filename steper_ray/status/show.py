@@ -1,5 +1,6 @@
 """A run's status as plain text: one line per phase, what is wrong below it, what to do at the end."""
 
+from steper_ray.core.duration import duration
 from steper_ray.drive.lock import Holder
 from steper_ray.status.phase import PhaseStatus, Progress, State
 from steper_ray.status.run import RunStatus
@@ -24,18 +25,6 @@ def show(run: RunStatus, now: float) -> str:
 def who(holder: Holder, now: float) -> str:
     """`process 7 on node3 for 2 h 5 min`."""
     return f"process {holder.pid} on {holder.host} for {duration(now - holder.since)}"
-
-
-def duration(seconds: float) -> str:
-    """`12 s`, `3 min`, `2 h 5 min`, `4 d 6 h`."""
-    whole = max(0, round(seconds))
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min"
-    if whole < 172_800:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
 def _words(phase: PhaseStatus, now: float) -> list[str]:

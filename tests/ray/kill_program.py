@@ -4,6 +4,7 @@ FOLDER holds `corpus.jsonl`-made `index/` and `questions.jsonl`; one byte per ca
 MOOD is `none`, or `deadly` where the process dies on every call, `poison` where it dies on each for question q234,
 `dying` where the engine dies at once and takes its process along, `odd` where question q7 raises what nobody foresees,
 `reluctant` where the process dies once on question q7 and its engine does not start at the first try after that,
+`slow` where question q7 is not answered until FOLDER/go is there,
 `refusing` where no engine but the first ever loads (a byte per try in FOLDER/refusals), `half` where all but it are
 `deadly`.
 """
@@ -36,7 +37,7 @@ class CountingModel:
 
     def __init__(self, model: LanguageModel, calls: Path, mood: str) -> None:
         self._model, self._mood, self._leaving = model, mood, False
-        self._died = calls.with_name("died")
+        self._died, self._go = calls.with_name("died"), calls.with_name("go")
         self._calls = os.open(calls, os.O_APPEND | os.O_CREAT | os.O_WRONLY)
         self.context_tokens, self.cache_tokens = model.context_tokens, model.cache_tokens
 
@@ -50,6 +51,8 @@ class CountingModel:
             os._exit(9)
         if request.question_id == "q7" and self._mood == "odd":
             raise KeyError("q7")
+        while request.question_id == "q7" and self._mood == "slow" and not self._go.exists():
+            await asyncio.sleep(0.1)
         completion = await self._model.complete(request)
         os.write(self._calls, b".")
         return completion

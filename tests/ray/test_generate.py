@@ -57,6 +57,27 @@ def test_the_running_example_becomes_three_samples_of_three_stages(halsey: Path,
     assert samples[-1]["completion"] == [{"role": "assistant", "content": "So the answer is: Hee Haw."}]
 
 
+def test_the_table_and_the_file_of_figures_say_what_came_out(
+    halsey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    generate(config(halsey, tmp_path))
+    said = capsys.readouterr().out
+    assert "generate: 1 of 1 · " in said
+    assert "all done · 1 correct" in said
+    found = json.loads((tmp_path / "generate" / "stats.json").read_text())
+    assert (found["asked"], found["finished"], found["failed"], found["not_started"]) == (1, 1, {}, 0)
+    assert (found["all"]["judged"], found["all"]["correct"], found["all"]["steps"]) == (1, 1, {"3": 1})
+    mine = found["this_execution"]
+    assert mine["steps"] == 3
+    assert 0 < mine["first_written_s"] <= mine["seconds"]
+    assert set(mine["question_s"]) == {"place", "engine_queue", "engine", "search", "other"}
+    # Recordings take no time; Lucene does.
+    assert mine["question_s"]["engine_queue"] == 0
+    assert mine["question_s"]["search"] > 0
+    for row in ("correct", "1 (100.0%)", "first trajectory written after", "… waiting for passages"):
+        assert row in said, row
+
+
 def test_samples_load_in_datasets_as_prompt_and_completion(halsey: Path, tmp_path: Path) -> None:
     from datasets import load_dataset
 
@@ -120,7 +141,9 @@ def test_samples_are_made_again_without_a_teacher(halsey: Path, tmp_path: Path) 
     assert {len(prompt) for prompt in pq.read_table(part)["prompt"].to_pylist()} == {1}
 
 
-def test_questions_without_gold_answers_are_judged_by_the_majority_of_their_paths(halsey: Path, tmp_path: Path) -> None:
+def test_questions_without_gold_answers_are_judged_by_the_majority_of_their_paths(
+    halsey: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = tmp_path / "asked.jsonl"
     asked.write_text(json.dumps({"id": "q1", "question": QUESTION}))
     settings = [f"generate.questions={asked}", "generate.paths=3", "teacher.temperature=0.7"]
@@ -132,6 +155,13 @@ def test_questions_without_gold_answers_are_judged_by_the_majority_of_their_path
     assert [(row["correct"], row["em"], row["f1"]) for row in rows] == [(None, None, None)] * 3
     (part,) = part_files(tmp_path / "generate" / "samples")
     assert pq.read_table(part)["target"].to_pylist()[-1] == "So the answer is: Hee Haw."
+    said = capsys.readouterr().out
+    assert "correct: not known" in said
+    assert "not known: no gold answers" in said
+    assert "0 correct" not in said
+    found = json.loads((tmp_path / "generate" / "stats.json").read_text())
+    assert (found["all"]["judged"], found["all"]["correct"]) == (0, None)
+    assert "**No gold answers decided here.**" in (tmp_path / "generate" / "samples" / "README.md").read_text()
 
 
 def test_what_cannot_be_made_is_told_before_anything_is_written(halsey: Path, tmp_path: Path) -> None:

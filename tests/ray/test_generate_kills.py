@@ -3,7 +3,8 @@
 import json
 import signal
 import subprocess
-from contextlib import AbstractContextManager
+import time
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,8 +156,36 @@ def test_a_killed_driver_continues_where_it_was_and_redoes_little(
     assert not list((folder / "generate" / "trajectories").glob(".*.tmp"))
     redone = calls(folder) - QUESTIONS * STEPS
     print(f"redone after the driver's death: {redone / (QUESTIONS * STEPS):.1%}")
-    # In flight, in leases not yet handed over, or not yet flushed; 3 to 5 % where the machine has nothing else to do.
-    assert redone <= 0.1 * QUESTIONS * STEPS
+    # 64 in flight, with one of their three steps done on average, and some 32 finished ones that are not yet flushed.
+    assert redone <= 0.05 * QUESTIONS * STEPS
+
+
+@pytest.mark.parametrize("victim", ["engine", "driver"])
+def test_a_slow_question_keeps_no_other_of_its_lease_from_being_written_and_a_death_costs_it_alone(
+    few: Path, victim: str
+) -> None:
+    with generation(few, "slow", "generate.flush_s=1") as process:
+        wait_until(lambda: len(contents(few)) == FEW - 1, every_s=0.5)
+        assert "q7" not in contents(few)
+        if victim == "engine":
+            time.sleep(2)  # the foreman hears of what the driver took
+            process_named(process, "ray::MapWorker").kill()
+            (few / "go").touch()
+            assert result(process)["finished"] == FEW
+        else:
+            orphans = family(process.pid)
+            process.kill()
+            process.wait()
+            for orphan in orphans:  # their calls would count
+                with suppress(psutil.NoSuchProcess):
+                    orphan.kill()
+            psutil.wait_procs(orphans)
+    if victim == "driver":
+        (few / "go").touch()
+        with generation(few, "slow") as process:
+            assert result(process)["finished"] == FEW
+    assert len(contents(few)) == FEW
+    assert calls(few) == FEW * STEPS
 
 
 def test_an_engine_that_dies_three_times_without_progress_stops_the_job_with_the_reason(few: Path) -> None:

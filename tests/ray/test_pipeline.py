@@ -13,6 +13,7 @@ from steper_ray.core.types import LoopSettings, Question, System
 from steper_ray.data.schemas import QUESTIONS, part_files, question_row
 from steper_ray.drive.collect import Collection, collect
 from steper_ray.drive.foreman import Start
+from steper_ray.drive.intake import Intake
 from steper_ray.drive.job import LoopJob
 from steper_ray.drive.pipeline import run_work
 from steper_ray.drive.worker import engine_seed
@@ -55,7 +56,7 @@ def test_an_engine_that_fits_nowhere_ends_the_job_with_what_it_asks_for(
     work = tmp_path / "work.parquet"
     write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
     with pytest.raises(PhaseFailed, match=r"nothing was finished .* 1 CPU and 512 GPUs.* continues"):
-        list(run_work(work, job()))
+        list(run_work(work, job(), Intake(print)))
 
 
 class SecondWaits:
@@ -88,7 +89,7 @@ def test_retrievers_that_do_not_start_are_told_in_one_line(tmp_path: Path) -> No
     work = tmp_path / "work.parquet"
     write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))
     with pytest.raises(PhaseFailed, match=r"^the retrievers did not start: no index in /none\. Run `steper index`.*$"):
-        list(run_work(work, job(index=Path("/none"), retriever=RetrieverSection())))
+        list(run_work(work, job(index=Path("/none"), retriever=RetrieverSection()), Intake(print)))
 
 
 def test_a_folder_that_takes_no_file_ends_the_job_before_anything_starts(tmp_path: Path) -> None:

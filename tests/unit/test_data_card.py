@@ -15,6 +15,8 @@ from steper_ray.generate.samples import samples
 
 HOSTILE = "```\n---\n# Heading\n````` </details> <script>alert(1)</script> | a | b | \x1b[31m {{x}}"
 
+PATHS = list(enumerate(("Hee Haw", "Hee Haw", "Opry")))
+
 
 @pytest.fixture
 def card(generation, tell) -> Path:
@@ -102,6 +104,17 @@ def test_the_card_tells_counts_teacher_rule_and_settings(card: Path) -> None:
         "holds one as a run of whole tokens",
     ):
         assert line in text, line
+
+
+def test_the_card_of_a_majority_says_that_no_gold_answers_decided(generation, tell) -> None:
+    paths = [tell("a", "First.", f"So the answer is: {said}.", answer=said, path=n, golds=()) for n, said in PATHS]
+    generate = generation(*paths)
+    settings = ["samples.correctness=majority", "generate.paths=3"]
+    samples(load_config(None, [f"generate.folder={generate}", *settings]))
+    text = (generate / "samples" / "README.md").read_text()
+    assert "**No gold answers decided here.** A trajectory is used when its answer, normalised, is the one" in text
+    assert "A trajectory is used when its answer is a gold answer" not in text
+    assert "| dropped: wrong_answer | 1 |" in text
 
 
 def test_a_fence_is_longer_than_any_run_of_backticks_inside() -> None:

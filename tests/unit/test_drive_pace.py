@@ -253,7 +253,7 @@ def test_a_log_is_told_that_the_run_lives_before_anything_is_done(
     monkeypatch.setattr("steper_ray.drive.progress._LOG_EVERY_S", 0.05)
     told = ""
     patience = time.monotonic() + 20
-    with LoopProgress("generate", LoopStats(left=5)):
+    with LoopProgress("generate", LoopStats(asked=5, left=5)):
         while told.count("generate: 0 of 5") < 2 and time.monotonic() < patience:
             time.sleep(0.02)
             told += capsys.readouterr().out

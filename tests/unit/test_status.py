@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from steper_ray.cli import main
+from steper_ray.core.duration import duration
 from steper_ray.data.schemas import FAILURES, QUESTIONS, TRAJECTORIES
 from steper_ray.drive.lock import Holder, holder_of, sole_writer
 from steper_ray.runs import Manifest, write_manifest
@@ -23,7 +24,7 @@ from steper_ray.status.health import course, failing, silence, worth_another_try
 from steper_ray.status.phase import Progress, State, state_of
 from steper_ray.status.questions import Part, pace, questions_progress, usual_gap
 from steper_ray.status.run import following, read_status
-from steper_ray.status.show import duration, show
+from steper_ray.status.show import show
 from steper_ray.status.updates import seconds_per_update
 
 NOW = 2_000_000_000.0
