@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import ray
-
 from steper_ray.drive.tray import Told
 from steper_ray.errors import PhaseFailed
 
@@ -82,6 +80,8 @@ def early_results(foreman: Any, intake: Intake) -> Iterator[None]:
 
 
 def _exchange(foreman: Any, intake: Intake, closed: threading.Event) -> None:
+    import ray
+
     pause_s = _LONGEST_PAUSE_S
     while not closed.wait(pause_s):
         try:

@@ -11,8 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import ray
-
 MOST = 4096
 """Results that wait on the tray at most; where the driver is that late, the rest comes with the leases."""
 _LEAST_PAUSE_S = 0.1
@@ -66,6 +64,8 @@ class Teller:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 
     async def _send(self) -> None:
+        import ray
+
         while self._waiting:
             told, self._waiting = self._waiting, []
             with suppress(ray.exceptions.RayError):  # the lease brings them

@@ -33,6 +33,8 @@ def config(tmp_path: Path) -> Config:
     """Two members are finished; the model that `vanilla_kd` would start from is gone."""
     overrides = [f"run.folder={tmp_path}", f"train.model={tmp_path / 'gone'}", "train.batch=4"]
     config = load_config(None, [*overrides, f"evaluate.questions={tmp_path / 'questions.jsonl'}"])
+    asked = [{"id": f"q{number}", "question": f"{number}?", "golden_answers": ["x"]} for number in range(2)]
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
     samples = samples_folder(config, Form.CUMULATIVE)
     samples.mkdir(parents=True)
     write_manifest(samples, Manifest("samples", "f", {"samples": 20}))
