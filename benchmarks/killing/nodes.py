@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -10,7 +9,6 @@ import psutil
 NODES, CPUS = 3, 2
 _STORE = 2**27
 _REPLACED_AFTER_S = 5.0
-_ENV = Path(__file__).parents[2] / "cluster" / "ray.env"
 _ALL_ON_ONE_MACHINE = {"RAY_health_check_timeout_ms": "3000", "RAY_worker_niceness": "0"}
 
 
@@ -64,8 +62,11 @@ class Nodes:
 
 def health_checks() -> dict[str, str]:
     """Those of a cluster, but patient with nodes that share this machine's cores."""
-    settings = (line.split("=", 1) for line in _ENV.read_text(encoding="utf-8").splitlines() if "=" in line)
-    return {name: value for name, value in settings if name.startswith("RAY_health_check_")} | _ALL_ON_ONE_MACHINE
+    from tests.cluster.shipped import shipped_settings
+
+    return {
+        name: value for name, value in shipped_settings().items() if name.startswith("RAY_health_check_")
+    } | _ALL_ON_ONE_MACHINE
 
 
 def raylet_pid(node: Any) -> int:

@@ -34,6 +34,15 @@ def check_model_folder(path: Path) -> None:
     _check_weights(path)
 
 
+def position_limit(path: Path) -> int | None:
+    """Most tokens that the folder's model was made for; None where nothing says, as in a tokenizer's folder."""
+    config = path / "config.json"
+    if not config.is_file():
+        return None
+    limit = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
+    return int(limit) if limit else None
+
+
 def check_tokenizer_folder(path: Path) -> None:
     """Check that a tokenizer is there, with or without weights.
 

@@ -15,7 +15,7 @@ from steper_ray.drive.events import Event, StepFinished, StepRestarted
 from steper_ray.errors import BackendError
 from steper_ray.serve.answered import Answered, LoopOptions
 from steper_ray.serve.deadline import Deadline
-from steper_ray.serve.faults import Fault, FaultType, fault_of
+from steper_ray.serve.faults import Fault, FaultType, fault_of, unexpected
 from steper_ray.serve.handles import GONE, call, items
 from steper_ray.serve.log import request_id, warn
 from steper_ray.serve.wire import Answer, answer_of
@@ -180,4 +180,4 @@ def _fault(error: Exception) -> Fault:
         case TimeoutError():
             return Fault(FaultType.DEADLINE_EXCEEDED, "no step was finished within the deadline")
     logger.error("an unexpected error", exc_info=error)
-    return Fault(FaultType.INTERNAL, f"an unexpected error ({type(error).__name__}); the service's log says more")
+    return unexpected(error)

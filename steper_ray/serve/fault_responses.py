@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from steper_ray.serve.faults import Fault, FaultType
+from steper_ray.serve.faults import Fault, FaultType, unexpected
 from steper_ray.serve.headers import HEADERS
 from steper_ray.serve.log import note
 from steper_ray.serve.wire import AnswerRequest
@@ -78,10 +78,7 @@ def handle_faults(api: FastAPI) -> None:
 
     @api.exception_handler(Exception)
     async def on_anything(request: Request, error: Exception) -> JSONResponse:
-        response = respond(
-            request,
-            Fault(FaultType.INTERNAL, f"an unexpected error ({type(error).__name__}); the service's log says more"),
-        )
+        response = respond(request, unexpected(error))
         # Starlette answers this one outside of all middleware.
         response.headers.update(HEADERS)
         return response

@@ -103,3 +103,8 @@ def fault_of(error: BackendError) -> Fault:
     if kind is FailureKind.TIMEOUT:
         return Fault(FaultType.DEADLINE_EXCEEDED, str(error))
     return Fault(FaultType.UNAVAILABLE if kind.transient else FaultType.UNANSWERABLE, str(error))
+
+
+def unexpected(error: Exception) -> Fault:
+    """Of an error that nobody foresaw: its kind alone, since its words may hold what is no client's business."""
+    return Fault(FaultType.INTERNAL, f"an unexpected error ({type(error).__name__}); the service's log says more")

@@ -1,9 +1,8 @@
 """What loop and engines have to agree on: while a reload lasts, replicas of both kinds work together."""
 
-import json
 from dataclasses import dataclass, fields
-from pathlib import Path
 
+from steper_ray.backends.model_folder import position_limit
 from steper_ray.core.chat import ChatFormat
 from steper_ray.core.types import Layout, Strategy, Target
 from steper_ray.errors import ConfigError
@@ -26,7 +25,7 @@ class Form:
 def form_of(plan: ServicePlan, chat: ChatFormat | None) -> Form:
     """The form of a service with this plan; `chat` is its student's format."""
     how, student = plan.how, plan.student
-    limit = student.context_tokens or (_limit(student.model) if student.model else None)
+    limit = student.context_tokens or (position_limit(student.model) if student.model else None)
     return Form(how.strategy, how.layout, how.target, chat.digest() if chat else None, limit)
 
 
@@ -43,11 +42,3 @@ def refuse_other_form(running: Form, wanted: Form) -> None:
             "for a while and misread each other's prompts: end it and start it with these settings, or start another "
             "service beside it"
         )
-
-
-def _limit(model: Path) -> int | None:
-    config = model / "config.json"
-    if not config.is_file():  # the folder of an endpoint's tokenizer
-        return None
-    limit = json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings")
-    return int(limit) if limit else None

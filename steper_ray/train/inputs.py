@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steper_ray.backends.model_folder import check_model_folder, model_identity
+from steper_ray.backends.model_folder import check_model_folder, model_identity, position_limit
 from steper_ray.config import Config
 from steper_ray.core.loss import PRESETS
 from steper_ray.core.types import Layout, LoopSettings, Stage, Target
@@ -91,7 +91,7 @@ def check_inputs(config: Config) -> TrainInputs:
     prompt_version = str(manifest.facts.get("prompt_version", ""))
     made = json.dumps([manifest.fingerprint, manifest.facts.get("rules"), manifest.facts["loop"]], sort_keys=True)
     fingerprint = _digest(made.encode())
-    return TrainInputs(model, samples, fingerprint, loop, prompt_version, stages, _context_tokens(model))
+    return TrainInputs(model, samples, fingerprint, loop, prompt_version, stages, position_limit(model) or 2**31)
 
 
 def absent_stages(preset: str, counts: Mapping[str, int]) -> list[Stage]:
@@ -172,11 +172,6 @@ def _loop(samples: Path, facts: Mapping[str, Any]) -> LoopSettings:
     if "loop" not in facts:
         raise RunFolderError(f"{samples} does not say with which loop it was made; run `steper generate` again")
     return LoopSection.model_validate(facts["loop"]).settings()
-
-
-def _context_tokens(model: Path) -> int:
-    values = json.loads((model / "config.json").read_text(encoding="utf-8"))
-    return int(values.get("max_position_embeddings") or 2**31)
 
 
 def _digest(content: bytes) -> str:

@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from steper_ray.config import load_config
 from tests.cluster.kuberay_schema import KINDS
 from tests.cluster.kubernetes_parts import OLDEST, kubernetes_faults
+from tests.cluster.shipped import shipped_settings
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "cluster" / "kuberay").glob("*.yaml"))
@@ -183,8 +184,7 @@ def test_what_pods_mount_and_the_operator_reads_is_made_by_the_set_up() -> None:
 
 
 def test_the_environment_is_a_config_map_that_kubernetes_takes() -> None:
-    lines = (ROOT / "cluster" / "ray.env").read_text().splitlines()
-    data = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    data = shipped_settings()
     assert data["RAY_AUTH_MODE"] == "token"
     made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "steper-ray-env"}, "data": data}
     assert faults(made) == []

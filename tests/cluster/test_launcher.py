@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.cluster.shipped import shipped_settings
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "cluster").glob("*.yaml"))
 CLOUDS = [path for path in FILES if path.stem != "local"]
-ENV = (ROOT / "cluster" / "ray.env").read_text()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def test_on_aws_the_head_alone_may_start_nodes_and_give_them_no_other_role_than_
 
 
 def test_the_shared_environment_turns_tokens_on_and_finds_a_cut_node_within_seconds() -> None:
-    values = dict(line.split("=") for line in ENV.splitlines() if line and not line.startswith("#"))
+    values = shipped_settings()
     assert values["RAY_AUTH_MODE"] == "token"
     assert int(values["RAY_health_check_period_ms"]) * int(values["RAY_health_check_failure_threshold"]) <= 5000
     assert (
