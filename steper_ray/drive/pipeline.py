@@ -62,8 +62,11 @@ def run_work(work: Path, job: LoopJob, intake: Intake) -> Iterator[Lease]:
     foreman = start_foreman(pq.read_metadata(work).num_row_groups)
     try:
         with early_results(foreman, intake):
-            for row in _dataset(work, job, retrievers, foreman).iter_rows():
-                yield _lease(row, intake)
+            leases = _dataset(work, job, retrievers, foreman)
+            # Prefetching keeps a lease back until the next one comes.
+            for batch in leases.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+                for row in batch.to_pylist():
+                    yield _lease(row, intake)
     except ray.exceptions.RayError as error:
         reason = _why_stopped(foreman) or _our_words(error) or f"Ray gave up: {_cause(error)}"
         raise PhaseFailed(f"{reason}. {_CONTINUE}") from error
