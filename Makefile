@@ -13,7 +13,7 @@ endif
 TORCH := $(if $(UV_FIND_LINKS),,$(if $(filter cpu,$(EXTRA)),--torch-backend=cpu))
 CONSTRAINTS := $(if $(filter cpu,$(EXTRA)),--constraints .ci/constraints-cpu.txt)
 
-.PHONY: help setup demo test test-all check format clean
+.PHONY: help setup demo test test-all unit check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,11 +31,14 @@ $(STAMP): pyproject.toml .ci/constraints-cpu.txt
 demo: setup ## the main job end to end on CPU: index, generate, train, evaluate, report, serve, ask
 	$(BIN)/steper demo --fresh
 
-test: setup ## what a newcomer runs: unit tests and one real path per phase
-	$(BIN)/pytest -m "not slow"
+test: unit ## what a newcomer runs: unit tests and one real path per phase
+	$(BIN)/pytest --ignore tests/unit -m "not slow"
 
-test-all: setup ## everything, kills included
-	$(BIN)/pytest
+test-all: unit ## everything, kills included
+	$(BIN)/pytest --ignore tests/unit
+
+unit: setup ## unit tests alone; the other tests share one Ray, these share the cores
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 tests/unit
 
 check: setup ## formatting, lint, types, import contracts
 	$(BIN)/ruff format --check .
