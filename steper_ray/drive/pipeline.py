@@ -62,7 +62,7 @@ def run_work(work: Path, job: LoopJob, intake: Intake) -> Iterator[Lease]:
     foreman = start_foreman(pq.read_metadata(work).num_row_groups)
     try:
         with early_results(foreman, intake):
-            leases = _dataset(work, job, retrievers, foreman)
+            leases: Any = _dataset(work, job, retrievers, foreman)  # Ray's annotation forgets Arrow
             # Prefetching keeps a lease back until the next one comes.
             for batch in leases.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
                 for row in batch.to_pylist():

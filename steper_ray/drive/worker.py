@@ -57,10 +57,10 @@ class LoopWorker:
             raise PhaseFailed(start.stop)
         self._meters, self._work = LoopMeters(job.origin), _open(work)
         if start.retired:
-            looks: list[Rest] = []
-            while not _settled(looks):  # an actor that has not started gets no work that others could do
+            self._looks, self._looking = list[Rest](), asyncio.Lock()
+            while not _settled(self._looks):  # an actor that has not started gets no work that others could do
                 time.sleep(_LOOK_S)
-                looks.append(ray.get(foreman.rest.remote(self._name)))
+                self._looks.append(ray.get(foreman.rest.remote(self._name)))
             return
         chat = load_chat(job.model, job.how)
         batch = job.model.max_batch if job.model.backend == "vllm" else None
@@ -126,11 +126,11 @@ class LoopWorker:
     async def _hand_back(self, lease: int) -> dict[int, str]:
         """Without an engine: failures for the next run, once the others have nothing left to do."""
         await self._foreman.take.remote(self._name, lease)
-        looks: list[Rest] = []
-        while not _settled(looks):
-            await asyncio.sleep(_LOOK_S)
-            looks.append(await self._foreman.rest.remote(self._name))
-        if looks[-1] is Rest.STOP:
+        async with self._looking:
+            while not _settled([*self._looks, rest := await self._foreman.rest.remote(self._name)]):
+                self._looks.append(rest)
+                await asyncio.sleep(_LOOK_S)
+        if rest is Rest.STOP:
             await self._foreman.stop.remote(self._start.retired)
             raise PhaseFailed(self._start.retired)
         return self._given_up(self._rows(lease), f"given up: {self._start.retired}")

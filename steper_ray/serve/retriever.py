@@ -12,6 +12,7 @@ class RetrieverReplica:
 
     def __init__(self, index: Path, source: IndexSource | None = None) -> None:
         self._index = LuceneIndex.open(source.local() if source else index)
+        self._index.warm_up()
 
     def search(self, query: str, k: int) -> tuple[Passage, ...]:
         """The k best passages, best first.

@@ -1,5 +1,6 @@
 """The service that runs on this cluster already: whether there is one, and whether another may take its place."""
 
+import asyncio
 from typing import Any
 
 from steper_ray.drive.job import load_chat
@@ -35,7 +36,6 @@ def refuse_misfit(plan: ServicePlan, application: str) -> None:
 
 def _form(application: str) -> Form | None:
     import ray
-    from ray import serve
     from ray.serve.exceptions import RayServeException
     from ray.util import list_named_actors
 
@@ -43,8 +43,16 @@ def _form(application: str) -> Form | None:
     if not any(f"{application}#student#" in actor["name"] for actor in list_named_actors(all_namespaces=True)):
         return None
     try:
-        # The engines' handle, since the loop's refuses calls when it is busy.
-        found: Any = serve.get_deployment_handle("student", application).form.remote().result(timeout_s=PATIENCE_S)
+        found = asyncio.run(_ask(application))
     except (ray.exceptions.RayError, RayServeException, TimeoutError):
         return None
     return found if isinstance(found, Form) else None
+
+
+async def _ask(application: str) -> Any:
+    """On an event loop, which handles need where Serve is told to route calls on the caller's own."""
+    from ray import serve
+
+    # The engines' handle, since the loop's refuses calls when it is busy.
+    async with asyncio.timeout(PATIENCE_S):
+        return await serve.get_deployment_handle("student", application).form.remote()

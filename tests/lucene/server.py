@@ -28,6 +28,10 @@ def search(folder: str, query: str, k: int = 10) -> list[Any]:
     return [astuple(passage) for passage in _open(folder).search(query, k)]
 
 
+def warm_up(folder: str) -> None:
+    _open(folder).warm_up()
+
+
 def search_many(folder: str, queries: list[str], k: int = 10) -> list[Any]:
     return [[astuple(passage) for passage in found] for found in _open(folder).search_many(queries, k)]
 

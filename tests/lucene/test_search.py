@@ -53,6 +53,12 @@ def test_equal_scores_come_in_the_order_of_their_ids(lucene: Any, tmp_path: Path
         assert [id for id, *_ in found] == ["10", "9", "a", "b"]
 
 
+def test_an_index_of_any_size_can_be_warmed_up_and_finds_the_same(lucene: Any, world: str) -> None:
+    before = lucene("search", folder=world, query="zebra quokka lemur")
+    lucene("warm_up", folder=world)
+    assert lucene("search", folder=world, query="zebra quokka lemur") == before
+
+
 def test_titles_are_searched_and_text_comes_back_unchanged(lucene: Any, world: str) -> None:
     assert lucene("search", folder=world, query="zürich")[0][:3] == WORLD[3]
     assert lucene("search", folder=world, query="😀")[0][:3] == WORLD[3]

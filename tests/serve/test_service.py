@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import httpx
+import psutil
 import pytest
+from ray.serve.generated.serve_pb2 import ASGIRequest
+from ray.serve.generated.serve_pb2_grpc import ASGIServiceStub
 
 from steper_ray.config import load_config
 from steper_ray.serve.run import serving
+from tests.serve.replicas import process_id, replicas
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene]
 
@@ -45,6 +50,19 @@ def test_a_question_is_answered_over_several_steps(service: httpx.Client) -> Non
     shown = [passage["id"] for step in body["steps"] for passage in step["passages"]]
     assert len(shown) == len(set(shown))
     assert 0 < body["timings"]["retrieval_s"] < body["timings"]["total_s"]
+
+
+def test_the_ports_between_replicas_answer_nobody_without_the_clusters_token(service: httpx.Client) -> None:
+    """They unpickle what they are sent, and listen on every network of the machine."""
+    [student] = replicas("student")
+    listening = [c.laddr.port for c in psutil.Process(process_id(student)).net_connections("tcp") if not c.raddr]
+    refused = []
+    for port in listening:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as error:
+            ASGIServiceStub(channel).HandleRequest(ASGIRequest(), timeout=10)
+        refused.append(error.value.code())
+    assert grpc.StatusCode.UNAUTHENTICATED in refused
+    assert set(refused) <= {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED}
 
 
 def test_a_bad_request_is_refused_with_a_typed_error(service: httpx.Client) -> None:
