@@ -22,7 +22,7 @@ BUFFER_MIB = 256.0
 REPORT_EVERY = 1000
 QUERY_TERMS = 1 << 20
 """Lucene refuses queries of more than 1,024 distinct terms unless told otherwise."""
-WARMING_SEARCHES = 300
+_WARMING_SEARCHES = 300
 """Java compiles what has run a few hundred times."""
 _WARMING_CHARACTERS, _WARMING_K = 200, 10
 """Of each of these queries, and passages asked for."""
@@ -106,8 +106,8 @@ class LuceneIndex:
 
     def warm_up(self) -> None:
         """Search for the beginnings of passages from all over the index, so that the first question is no slower."""
-        for number in range(WARMING_SEARCHES):
-            passage = self._searcher.doc_contents(number * self.facts.passages // WARMING_SEARCHES)
+        for number in range(_WARMING_SEARCHES):
+            passage = self._searcher.doc_contents(number * self.facts.passages // _WARMING_SEARCHES)
             self.search(passage[:_WARMING_CHARACTERS], _WARMING_K)
 
     def search(self, query: str, k: int) -> tuple[Passage, ...]:

@@ -18,15 +18,15 @@ from steper_ray.sections.shared import RaySection
 _LEAST_LOGICAL_CPUS = 8
 """Most of our actors wait for others; on a laptop of two cores they must still all be placed."""
 
-_SERVE = {
+SERVE_SETTINGS = {
     # Otherwise a wedged replica is waited for as one that is about to finish its requests.
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",
-    # The shortest ways between Serve's processes, and within them: `benchmarks/serve.py`.
+    # Calls go straight from the caller's event loop to the replica's, by gRPC.
     "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
     "RAY_SERVE_PROXY_USE_GRPC": "1",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
-    # Ten times per second costs a core of a small machine what an engine needs.
+    # Serve's own is ten times per second, which on a small machine an engine feels.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
 }
 """As in `cluster/ray.env`."""
@@ -41,7 +41,7 @@ def connect(section: RaySection) -> None:
     # Ray lowers its workers' priority to 15; on a busy machine the actors then starve.
     os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    for name, value in _SERVE.items():
+    for name, value in SERVE_SETTINGS.items():
         os.environ.setdefault(name, value)
     # Otherwise a warning about the constructor arguments of Ray Data's own actors stands in every run.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")

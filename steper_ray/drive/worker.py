@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class LoopWorker:
             raise PhaseFailed(start.stop)
         self._meters, self._work = LoopMeters(job.origin), _open(work)
         if start.retired:
-            self._looks, self._looking = list[Rest](), asyncio.Lock()
+            self._looks, self._looking = deque[Rest](maxlen=_LOOKS), asyncio.Lock()
             while not _settled(self._looks):  # an actor that has not started gets no work that others could do
                 time.sleep(_LOOK_S)
                 self._looks.append(ray.get(foreman.rest.remote(self._name)))
@@ -127,9 +128,11 @@ class LoopWorker:
         """Without an engine: failures for the next run, once the others have nothing left to do."""
         await self._foreman.take.remote(self._name, lease)
         async with self._looking:
-            while not _settled([*self._looks, rest := await self._foreman.rest.remote(self._name)]):
-                self._looks.append(rest)
+            self._looks.append(await self._foreman.rest.remote(self._name))
+            while not _settled(self._looks):
                 await asyncio.sleep(_LOOK_S)
+                self._looks.append(await self._foreman.rest.remote(self._name))
+            rest = self._looks[-1]
         if rest is Rest.STOP:
             await self._foreman.stop.remote(self._start.retired)
             raise PhaseFailed(self._start.retired)
@@ -230,8 +233,9 @@ class LoopWorker:
         return {"failure": {**failure, "kind": kind.value, "message": message}}
 
 
-def _settled(looks: list[Rest]) -> bool:
-    return len(looks) >= _LOOKS and Rest.WAIT not in looks[-_LOOKS:]
+def _settled(looks: deque[Rest]) -> bool:
+    """Whether the last looks, of which no more are kept than have to agree, saw nobody at work."""
+    return len(looks) == _LOOKS and Rest.WAIT not in looks
 
 
 def driver_of(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from steper_ray.drive.cluster import SERVE_SETTINGS
 from tests.cluster.shipped import shipped_settings
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +152,11 @@ def test_on_aws_the_head_alone_may_start_nodes_and_give_them_no_other_role_than_
     assert head["GiveNodesTheirRole"]["Resource"].endswith(":role/steper-ray-node")
     tag = head["EndNodesOfTheCluster"]["Condition"]["StringLike"]["aws:ResourceTag/ray-cluster-name"]
     assert read(path)["cluster_name"].startswith(tag.removesuffix("*"))
+
+
+def test_serve_runs_here_as_on_a_cluster() -> None:
+    shipped = {name: value for name, value in shipped_settings().items() if name.startswith("RAY_SERVE_")}
+    assert shipped == SERVE_SETTINGS
 
 
 def test_the_shared_environment_turns_tokens_on_and_finds_a_cut_node_within_seconds() -> None:
