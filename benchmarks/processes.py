@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from benchmarks.harness import ROOT
+from steper_ray.cli.command import unwinding
 
 SAMPLING_S = 0.25
 
@@ -103,7 +104,7 @@ def run_child(
     Args:
         module: importable from the root of the repository.
         arguments: before the name of the file.
-        timeout_s: after so many seconds the child and its descendants are killed.
+        timeout_s: after so many seconds the child and its descendants are killed, as when we are told to end.
         environment: variables besides our own.
 
     Raises:
@@ -121,7 +122,7 @@ def run_child(
                 stdout=words,
                 stderr=words,
             )
-            with CpuClock(child.pid) as clock:
+            with unwinding(), CpuClock(child.pid) as clock:
                 try:
                     code = child.wait(timeout_s)
                 except subprocess.TimeoutExpired:

@@ -16,16 +16,17 @@ Ask = Callable[[Searcher, list[str], int], Awaitable[Sequence[Found | BackendErr
 class Batches(Generic[Searcher]):
     """Hands queries to whichever searcher is free, each of which has one call under way at a time."""
 
-    def __init__(self, searchers: Iterable[Searcher], ask: Ask[Searcher], most: int) -> None:
+    def __init__(self, searchers: Iterable[Searcher], ask: Ask[Searcher], most: int, rest_s: float = 0.0) -> None:
         """Ask nothing yet.
 
         Args:
             searchers: actors, connections, or whatever else tells calls at the same time apart.
             ask: one call; what it raises is every query's of that call.
             most: queries in one call.
+            rest_s: seconds that a searcher is left alone after a call, so that more queries travel in the next.
         """
         self._free = list(searchers)
-        self._ask, self._most = ask, most
+        self._ask, self._most, self._rest_s = ask, most, rest_s
         self._waiting: list[tuple[str, int, asyncio.Future[Found]]] = []
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -56,7 +57,7 @@ class Batches(Generic[Searcher]):
         except Exception as error:
             found = [error] * len(queries)
         finally:
-            self._free.append(searcher)
+            asyncio.get_running_loop().call_later(self._rest_s, self._rested, searcher)
         for answer, one in zip(answers, found, strict=True):
             if answer.done():  # who asked has given up
                 continue
@@ -64,4 +65,7 @@ class Batches(Generic[Searcher]):
                 answer.set_exception(one)
             else:
                 answer.set_result(one)
+
+    def _rested(self, searcher: Searcher) -> None:
+        self._free.append(searcher)
         self._send()

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = called(arguments, sys.argv, os.environ)
     noted = COMMAND.set(command)
     try:
-        with _unwinding():
+        with unwinding():
             return int(options.run(options) or 0)
     except KeyboardInterrupt:
         print(f"interrupted; the same command continues: {command}", file=sys.stderr)
@@ -68,7 +68,7 @@ def _configured(options: argparse.Namespace) -> "Config | None":
 
 
 @contextmanager
-def _unwinding() -> Iterator[None]:
+def unwinding() -> Iterator[None]:
     """SIGTERM unwinds the stack, so that waiting rows are written and children end; Ray's handler does the same."""
 
     def leave(number: int, _frame: FrameType | None) -> None:

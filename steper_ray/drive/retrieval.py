@@ -17,6 +17,8 @@ from steper_ray.drive.placement import RETRIEVER_CPUS, SHARE
 from steper_ray.errors import BackendError
 
 _MOST_PER_CALL = 64
+_REST_S = 0.02
+"""Between two calls of one actor: a call costs the processes on both sides milliseconds, whatever it carries."""
 _RETURN_S = 60.0
 """How long an actor that Ray starts anew is waited for."""
 _START_S = 1800.0
@@ -76,14 +78,14 @@ def start_retrievers(
 class RetrieverClient:
     """A `Retriever` that asks the actors of its own node, or of any where its node has none.
 
-    One call per actor is under way at a time; queries that come in meanwhile travel together in the next. An actor that
-    answers nothing for `hung_s` seconds is ended, and Ray starts it anew.
+    One call per actor is under way at a time, with a short rest after it; queries that come in meanwhile travel
+    together in the next. An actor that answers nothing for `hung_s` seconds is ended, and Ray starts it anew.
     """
 
     def __init__(self, handles: Sequence[RetrieverHandle], node: str, hung_s: float = _HUNG_S) -> None:
         self._all = [handle.actor for handle in handles]
         near = [handle.actor for handle in handles if handle.node == node]
-        self._batches = Batches(near or self._all, self._ask, _MOST_PER_CALL)
+        self._batches = Batches(near or self._all, self._ask, _MOST_PER_CALL, _REST_S)
         self._hung_s = hung_s
 
     async def search(self, query: str, k: int) -> tuple[Passage, ...]:

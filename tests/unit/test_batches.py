@@ -86,3 +86,12 @@ async def test_who_gives_up_waiting_does_not_disturb_the_others() -> None:
     desk.open.set()
     assert (await stays)[0].id == "b-1"
     assert gone.cancelled()
+
+
+async def test_a_searcher_rests_between_two_calls_and_what_comes_in_meanwhile_travels_together() -> None:
+    desk = Desk()
+    desk.open.set()
+    batches = Batches(["x"], desk.ask, 9, rest_s=0.1)
+    await batches.search("a", 1)
+    await asyncio.gather(batches.search("b", 1), batches.search("c", 1))
+    assert [queries for _, queries, _ in desk.calls] == [["a"], ["b", "c"]]

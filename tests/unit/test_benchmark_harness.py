@@ -1,15 +1,18 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks import harness
 from benchmarks.harness import Ratio, Result, medians, publish
 from benchmarks.processes import ChildFailed, CpuClock, end_tree, run_child
+from tests.waiting import wait_until
 
 BURN = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\ntime.sleep(60)"
 
@@ -59,3 +62,20 @@ def test_the_clock_counts_the_cpu_of_grandchildren() -> None:
 def test_a_child_that_fails_is_told_with_its_last_words() -> None:
     with pytest.raises(ChildFailed, match=r"ended with code 1(.|\n)*not enough values"):
         run_child("benchmarks.generation", ["nobody"], 60)
+
+
+def test_a_benchmark_that_is_told_to_end_leaves_no_child_behind(tmp_path: Path) -> None:
+    slow = "import os, sys, time\nopen(sys.argv[1], 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    (tmp_path / "slow.py").write_text(slow, encoding="utf-8")
+    began = tmp_path / "began"
+    program = f"from benchmarks.processes import run_child; run_child('slow', [{str(began)!r}], 60)"
+    search = os.pathsep.join([str(harness.ROOT), str(tmp_path)])
+    parent = subprocess.Popen([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": search})
+    try:
+        wait_until(lambda: began.exists() and began.read_text())
+        child = psutil.Process(int(began.read_text()))
+        parent.terminate()
+        assert parent.wait(30) == signal.SIGTERM
+        assert not child.is_running()
+    finally:
+        end_tree(parent.pid)
