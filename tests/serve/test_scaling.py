@@ -1,5 +1,7 @@
 """Engines and retrievers come when many ask, and go when few do, at the cost of no request."""
 
+import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ import pytest
 
 from steper_ray.config import load_config
 from steper_ray.serve.run import serving
-from tests.serve.replicas import running
+from tests.serve.replicas import process_id, replicas, running
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow]
@@ -28,6 +30,10 @@ def url(ray_cluster: None, halsey: Path) -> Iterator[str]:
         "serve.port=0",
         "serve.engine_replicas_max=3",
         "serve.engine_target_ongoing=4",
+        "serve.retriever_replicas_max=2",
+        "serve.retriever_target_ongoing=2",
+        # A retriever that is stopped for a while is slow here, not dead.
+        "serve.health_timeout_s=60",
         "serve.upscale_delay_s=1.5",
         "serve.downscale_delay_s=1.5",
     ]
@@ -75,3 +81,19 @@ def test_engines_come_with_the_questions_and_go_with_them_without_a_failed_one(u
     finally:
         crowd.leave()
     assert set(crowd.seen) == {200}, crowd.seen
+
+
+def test_a_retriever_comes_where_searches_pile_up_and_goes_when_they_do_not(url: str) -> None:
+    crowd = Crowd(url)
+    assert running("retriever") == 1
+    [slow] = map(process_id, replicas("retriever"))
+    os.kill(slow, signal.SIGSTOP)
+    try:
+        crowd.want(MANY)
+        wait_until(lambda: running("retriever") == 2, every_s=0.2)
+    finally:
+        os.kill(slow, signal.SIGCONT)
+        crowd.leave()
+    assert set(crowd.seen) == {200}, crowd.seen
+    wait_until(lambda: running("retriever") == 1, every_s=0.2)
+    assert httpx.post(f"{url}/v1/answer", json={"question": QUESTION}).status_code == 200
