@@ -20,7 +20,7 @@ from steper_ray.errors import SteperError
 SETTINGS = ROOT / "jobs" / "configs" / "ablate-demo.yaml"
 SEED = 7
 PASSAGES, TRAIN_QUESTIONS, HELD_OUT_QUESTIONS = 6000, 400, 150
-SCORED_HELD_OUT = 60
+SCORED_HELD_OUT = 20
 """Held-out questions whose samples loss and token accuracy are taken on."""
 TINY = ["evaluate.limit=8", "ablate.updates=2", "ablate.members=[untrained, vanilla_kd, steper]"]
 TINY_TRAIN_QUESTIONS, TINY_SCORED = 16, 6

@@ -72,6 +72,8 @@ class ChatFormat:
         self._tokenizer = tokenizer
         specials = sorted({str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, specials))) if specials else None
+        # A step's prompt begins with those of the steps before, and is asked for twice: does it fit, and to be sent.
+        self._opening = lru_cache(maxsize=1024)(self._render)
         self._encode = lru_cache(maxsize=1024)(self._encode_uncached)
         self._end_of_turn = self._find_end_of_turn()
         # SentencePiece writes a newline as two tokens, of which the last is the newline.
@@ -91,7 +93,7 @@ class ChatFormat:
             )
         if how.layout is not Layout.TURNS:
             return
-        rendered = "".join(self._pieces(list(_PROBE)))
+        rendered = "".join(self._pieces(_PROBE))
         if missing := [message.content for message in _PROBE if message.content not in rendered]:
             raise ConfigError(
                 f"the chat template of {self._tokenizer.name_or_path} drops {missing[0]!r} from a dialogue, "
@@ -100,7 +102,7 @@ class ChatFormat:
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
         """Token ids of a prompt, the generation prompt and the continuation included."""
-        pieces = self._pieces([self._clean(message) for message in prompt.messages])
+        pieces = self._pieces(tuple(map(self._clean, prompt.messages)))
         ids = [token for piece in pieces for token in self._encode(piece)]
         return [*ids, *self._encode(self._plain(prompt.continuation))]
 
@@ -110,14 +112,14 @@ class ChatFormat:
 
     def digest(self) -> str:
         """Of vocabulary and template: formats of one digest write the same ids and understand each other's."""
-        opened, dialogue = self.prompt_ids(Prompt(_PROBE[:1])), self._render(list(_PROBE))
+        opened, dialogue = self.prompt_ids(Prompt(_PROBE[:1])), self._render(_PROBE)
         told = [sorted(self._tokenizer.get_vocab().items()), opened, dialogue, self.end_of_turn_id]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
-    def _pieces(self, messages: list[Message]) -> list[str]:
+    def _pieces(self, messages: tuple[Message, ...]) -> list[str]:
         pieces, done = [], ""
         for position in range(0, len(messages), 2):
-            opening = self._render(messages[: position + 1])
+            opening = self._opening(messages[: position + 1])
             if not opening.startswith(done):
                 raise ConfigError(
                     f"the chat template of {self._tokenizer.name_or_path} does not keep earlier turns as they were, "
@@ -130,7 +132,7 @@ class ChatFormat:
                 done = opening + written + self._end_of_turn
         return pieces
 
-    def _render(self, messages: list[Message], *, open_turn: bool = True) -> str:
+    def _render(self, messages: tuple[Message, ...], *, open_turn: bool = True) -> str:
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         # A template that prints today's date would give another prompt every day: both ways to ask for it end here.
         rendered = self._tokenizer.apply_chat_template(
@@ -144,7 +146,7 @@ class ChatFormat:
         return str(rendered)
 
     def _find_end_of_turn(self) -> str:
-        closed = self._render(list(_PROBE[:2]), open_turn=False)
+        closed = self._render(_PROBE[:2], open_turn=False)
         _, written, rest = closed.rpartition(_PROBE[1].content)
         rest = rest.lstrip(" ")
         if not written or not rest:

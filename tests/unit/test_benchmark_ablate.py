@@ -13,9 +13,9 @@ def test_the_settings_are_those_of_the_file_and_of_what_lies_in_the_folder(tmp_p
     assert config.evaluate.questions == tmp_path / "world" / "held_out.jsonl"
     assert ablate.TRAIN_QUESTIONS >= 400
     assert isinstance(config.ablate.updates, dict)
-    assert config.ablate.updates["cumulative"] >= 100
-    # Each chain of `turns` is seen once.
-    assert config.ablate.updates["turns"] * config.train.batch == ablate.TRAIN_QUESTIONS
+    assert config.ablate.updates["cumulative"] >= 40
+    # Each chain of `turns` is seen once at most.
+    assert config.ablate.updates["turns"] * config.train.batch <= ablate.TRAIN_QUESTIONS
     assert len([*map(parse_member, config.ablate.members)]) == 6
     # A whole chain has at most 94 tokens.
     assert config.loop.rationale_tokens * config.loop.step_limit >= 2 * 94
