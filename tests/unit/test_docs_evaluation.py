@@ -1,5 +1,6 @@
 """docs/evaluation.md: its settings, files and flags exist."""
 
+import json
 import re
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from steper_ray.evaluate.results import PAGE_FILE
 from steper_ray.experiments.results import PAGE_FILE as ABLATION_FILE
 from steper_ray.report.run import WEB_FILE
 
-PAGE = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
 COMMANDS = [line.split("#")[0].split()[1:] for line in re.findall(r"^    (steper .*)$", PAGE, re.MULTILINE)]
 
 
@@ -46,3 +48,13 @@ def test_the_files_are_called_as_the_page_calls_them() -> None:
         assert f"`{name}`" in PAGE
     for name in FILES.values():
         assert name in PAGE or f"`{name.removeprefix('predictions')}`" in PAGE
+
+
+def test_the_figures_of_the_ablation_are_the_committed_ones() -> None:
+    told = dict(re.findall(r"^\| `?(untrained|vanilla_kd|multitask|steper)`? \| ([\d. |]+) \|$", PAGE, re.MULTILINE))
+    rows = json.loads((ROOT / "benchmarks" / "results" / "ablation.json").read_text(encoding="utf-8"))["rows"]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row["system"] == "multi_step" and row["control"] in (None, "updates"):
+            found.setdefault(row["member"], []).append(f"{100 * row['figures']['exact_match']['mean']:.1f}")
+    assert {member: figures.strip(" |").split(" | ") for member, figures in told.items()} == found
