@@ -12,13 +12,18 @@ def test_the_settings_are_those_of_the_file_and_of_what_lies_in_the_folder(tmp_p
     assert config.ablate.seeds == (1, 2, 3)
     assert config.evaluate.questions == tmp_path / "world" / "held_out.jsonl"
     assert ablate.TRAIN_QUESTIONS >= 400
-    assert isinstance(config.ablate.updates, dict)
-    assert config.ablate.updates["cumulative"] >= 40
-    # Each chain of `turns` is seen once at most.
-    assert config.ablate.updates["turns"] * config.train.batch <= ablate.TRAIN_QUESTIONS
+    assert config.ablate.updates == {"cumulative": 40, "turns": 40}
     assert len([*map(parse_member, config.ablate.members)]) == 6
     # A whole chain has at most 94 tokens.
     assert config.loop.rationale_tokens * config.loop.step_limit >= 2 * 94
+
+
+def test_the_committed_table_was_made_with_these_settings(tmp_path: Path) -> None:
+    config = ablate.settings(tmp_path, tmp_path / "base", [], tiny=False)
+    written = json.loads((harness.RESULTS / "ablation.json").read_text(encoding="utf-8"))
+    assert written["world"]["train"] == ablate.TRAIN_QUESTIONS
+    made = {row["form"]: row["updates"] for row in written["rows"] if row["control"] == "updates"}
+    assert made == config.ablate.updates
 
 
 def test_the_tiny_run_is_tiny(tmp_path: Path) -> None:
