@@ -118,18 +118,21 @@ async def test_refused_queries_and_good_replies_between_them_end_no_run(service)
 async def test_questions_outlast_a_search_service_that_is_down_for_a_while(service) -> None:
     model = ReplayModel({f"q{number}": ("So the answer is: it.",) for number in range(30)})
     driver = LoopDriver(LoopSettings(), model, retriever(service, retries=0))
-    outage, slots = Outage(4.0), Slots(4)  # probes after 0.4 and 0.8 s
+    outage, slots = Outage(4.0), Slots(4)  # probes after 0.4, 1.2 and 2.8 s
+    down = IN_A_ROW + 3  # and those under way then: the first reply after them is a probe's, which is alone
     found = (200, {}, '{"results": [[]]}')
-    service.replies = [found] * 5 + [(502, {}, "down")] * 10 + [found]
 
     async def drive(number: int) -> Trajectory:
         async with slots:
             return await outage.outlast(partial(driver.run, Question(f"q{number}", f"Who is {number}?")))
 
-    results = await asyncio.gather(*map(drive, range(30)), return_exceptions=True)
+    service.replies = [found]
+    await asyncio.gather(*map(drive, range(5)))
+    service.replies = [(502, {}, "down")] * down + [found]
+    results = await asyncio.gather(*map(drive, range(5, 30)), return_exceptions=True)
     assert sum(isinstance(result, BackendError) for result in results) == IN_A_ROW - 1
-    assert sum(isinstance(result, Trajectory) for result in results) == 30 - 7
-    assert len(service.asked) == 10 + 23
+    assert sum(isinstance(result, Trajectory) for result in results) == 25 - 7
+    assert len(service.asked) == 5 + down + 18
 
 
 async def test_a_busy_service_is_asked_again_as_often_as_configured(service) -> None:
