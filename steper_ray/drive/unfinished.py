@@ -22,9 +22,17 @@ def nothing_finished(numbers: Mapping[str, Any], failures: Path) -> str:
 
 def incomplete(numbers: Mapping[str, Any]) -> str:
     """The last line of a run that left questions which another run may finish, else nothing."""
+    told = left_over(numbers)
+    return f"INCOMPLETE: {told}; the same command tries them again" if told else ""
+
+
+def left_over(numbers: Mapping[str, Any]) -> str:
+    """How many questions another run may finish, and why; nothing where there are none.
+
+    Args:
+        numbers: as from `drive.collect.counts`.
+    """
     again = {kind: count for kind, count in numbers["failed"].items() if FailureKind(kind).transient}
     parts = [f"{sum(again.values()):,} failed for a transient reason ({failures_told(again)})"] if again else []
     parts += [f"{numbers['not_started']:,} not started"] if numbers["not_started"] else []
-    if not parts:
-        return ""
-    return f"INCOMPLETE: of {numbers['asked']:,}, {' and '.join(parts)}; the same command tries them again"
+    return f"of {numbers['asked']:,}, {' and '.join(parts)}" if parts else ""

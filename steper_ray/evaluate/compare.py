@@ -54,8 +54,8 @@ def compare_runs(first: Path, second: Path, out: Path | None = None, *, seed: in
     tables = comparison_tables(comparison)
     about = [f"A: `{one.model}`, {one.folder}", "", f"B: `{other.model}`, {other.folder}"]
     for name, evaluated in (("A", one), ("B", other)):
-        if evaluated.warning:
-            about += ["", f"warning: {name}: {evaluated.warning}"]
+        for warning in filter(None, (evaluated.warning, evaluated.failed_told)):
+            about += ["", f"warning: {name}: {warning}"]
     page = out or other.folder / COMPARISON_FILE
     write_text(page, markdown("Comparison", about, tables))
     console = Console(highlight=False, soft_wrap=True)

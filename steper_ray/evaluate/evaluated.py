@@ -1,15 +1,17 @@
 """A finished evaluation read back: the scores of each question, from `predictions.jsonl`."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from steper_ray.core.types import System
+from steper_ray.core.types import FailureKind, StopReason, System
 from steper_ray.data.contamination import told_contamination
 from steper_ray.data.records import Record, read_records
+from steper_ray.drive.unfinished import failures_told
 from steper_ray.errors import RunFolderError
 
 PREDICTIONS_FILE = "predictions.jsonl"
@@ -24,6 +26,8 @@ MEASURES: Mapping[str, str] = MappingProxyType(
 )
 """Names of the scores by their field."""
 _REMEDY = "Run `steper evaluate` again"
+_NOT_STARTED = "not_started"
+_Kind = TypeVar("_Kind", StopReason, FailureKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,15 @@ class ScoredQuestion:
     """By field, in [0, 1]."""
     tokens: int
     """Prompt and completion."""
-    finished: bool
+    stop: StopReason | None
+    """None of one without a trajectory."""
+    failure: FailureKind | None = None
+    """Neither this nor `stop`: it was not started."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a trajectory."""
+        return self.stop is not None
 
     @property
     def right(self) -> bool:
@@ -55,6 +67,29 @@ class Evaluated:
     """By id."""
     warning: str = ""
     """That the student was trained on some of them, with counts; empty where it was not, or nobody knows."""
+
+    @property
+    def stops(self) -> dict[str, int]:
+        """Finished questions by stop reason, in the order of these."""
+        found = Counter(one.stop for one in self.questions.values())
+        return {reason.value: found[reason] for reason in StopReason if found[reason]}
+
+    @property
+    def failed(self) -> dict[str, int]:
+        """Questions without a trajectory by kind of failure, `not_started` among them."""
+        found = Counter(str(one.failure or _NOT_STARTED) for one in self.questions.values() if not one.finished)
+        return dict(sorted(found.items()))
+
+    @property
+    def failed_told(self) -> str:
+        """How many questions failed, as a sentence without full stop; empty where none did."""
+        failed = self.failed
+        if not failed:
+            return ""
+        number = sum(failed.values())
+        told = f"{number:,} of {len(self.questions):,} questions failed and score 0 ({failures_told(failed)})"
+        left = sum(count for kind, count in failed.items() if kind == _NOT_STARTED or FailureKind(kind).transient)
+        return f"{told}; another run of the evaluation tries {left:,} of them again" if left else told
 
 
 def read_evaluated(run: Path) -> Evaluated:
@@ -90,8 +125,17 @@ def _question(record: Record) -> ScoredQuestion:
         golden_answers=tuple(golds),
         scores={measure: _score(record, measure) for measure in MEASURES},
         tokens=_tokens(record, "prompt_tokens") + _tokens(record, "completion_tokens"),
-        finished=record.values.get("stop") is not None,
+        stop=_kind(record, "stop", StopReason),
+        failure=_kind(record, "failure", FailureKind),
     )
+
+
+def _kind(record: Record, field: str, kinds: type[_Kind]) -> _Kind | None:
+    value = record.values.get(field)
+    try:
+        return None if value is None else kinds(value)
+    except ValueError:
+        raise record.fault(f"must be one of {', '.join(kinds)}", field=field, found=value, remedy=_REMEDY) from None
 
 
 def _score(record: Record, field: str) -> float:

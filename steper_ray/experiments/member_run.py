@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from steper_ray.config import Config
+from steper_ray.drive.unfinished import left_over
 from steper_ray.errors import PhaseFailed
-from steper_ray.runs import MANIFEST_FILE, write_json
+from steper_ray.runs import MANIFEST_FILE, read_manifest, write_json
 
 DONE_FILE = "done.json"
 
@@ -51,7 +52,8 @@ def run_member(run: MemberRun) -> str:
     """Train and evaluate; what an earlier execution left in the folder is continued.
 
     Returns:
-        Why it could not be finished; nothing when it was. What is the user's to mend is raised.
+        Why it could not be finished, nothing when it was: questions that another run may finish are a reason too.
+        What is the user's to mend is raised.
 
     Raises:
         UserError: settings, samples, questions or model are not usable.
@@ -68,6 +70,8 @@ def run_member(run: MemberRun) -> str:
             evaluate(config)
     except PhaseFailed as error:
         return str(error)
+    if left := _left_over(run.evaluations):
+        return left
     if run.train is not None and not run.keep_checkpoints:
         shutil.rmtree(run.train.folder("train") / CHECKPOINTS, ignore_errors=True)
     run.folder.mkdir(parents=True, exist_ok=True)
@@ -115,6 +119,17 @@ def _in_parallel(runs: Sequence[MemberRun], parallel: int) -> dict[str, str]:
         if why:
             failed[run.name] = why
     return failed
+
+
+def _left_over(evaluations: Sequence[Config]) -> str:
+    """What the evaluations left to another run: it would be scored 0 and frozen."""
+    told = {
+        config.evaluate.system: left_over(
+            read_manifest(config.folder("evaluate"), "evaluate", command="steper evaluate").counts
+        )
+        for config in evaluations
+    }
+    return "; ".join(f"{system}: {why}" for system, why in told.items() if why)
 
 
 def _samples(folder: Path) -> object:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from steper_ray.core.types import System
+from steper_ray.core.types import StopReason, System
 from steper_ray.errors import RunFolderError
 from steper_ray.evaluate.evaluated import Evaluated, ScoredQuestion
 from steper_ray.evaluate.paired import PairedTest
@@ -27,7 +27,7 @@ def evaluated(name: str, ems: list[float], tokens: int = 100) -> Evaluated:
             golden_answers=("x",),
             scores={"exact_match": em, "f1": em, "accuracy_substring": em, "accuracy_tokens": em},
             tokens=tokens,
-            finished=True,
+            stop=StopReason.ANSWERED,
         )
         for number, em in enumerate(ems)
     }

@@ -10,7 +10,7 @@ from steper_ray.core.types import LoopSettings, System
 from steper_ray.errors import InputError
 from steper_ray.experiments.ablate import finish
 from steper_ray.experiments.configs import evaluation_folder, samples_folder, training_folder
-from steper_ray.experiments.member_run import MemberRun
+from steper_ray.experiments.member_run import MemberRun, run_member
 from steper_ray.experiments.members import Form, Row, Size, Training, parse_member
 from steper_ray.experiments.plan import Ablation, member_runs
 from steper_ray.experiments.results import write_outcomes
@@ -91,6 +91,43 @@ def test_an_evaluation_of_the_untrained_that_failed_leaves_its_row_out(config: C
     assert told(config) == [("untrained", "multi_step"), ("steper", "multi_step")]
     page = (tmp_path / "ablate" / "ablation.md").read_text()
     assert "untrained-cumulative-one_step: no question could be finished" in page
+
+
+@pytest.mark.parametrize(
+    ("failed", "not_started", "why"),
+    [
+        ({"timeout": 149}, 0, "multi_step: of 150, 149 failed for a transient reason (149 timeout)"),
+        ({"refused": 149}, 0, ""),
+        ({"refused": 3}, 146, "multi_step: of 150, 146 not started"),
+    ],
+)
+def test_a_member_with_questions_that_another_run_may_finish_is_not_done(
+    config: Config, monkeypatch: pytest.MonkeyPatch, failed: dict[str, int], not_started: int, why: str
+) -> None:
+    def evaluate(config: Config) -> None:
+        counts = {"asked": 150, "finished": 1, "failed": failed, "not_started": not_started}
+        write_manifest(config.folder("evaluate"), Manifest("evaluate", "f", counts))
+
+    monkeypatch.setattr("steper_ray.evaluate.run.evaluate", evaluate)
+    run = runs_of(config, 0)[0]
+    assert run.train is None
+    assert run_member(run) == why
+    assert run.done == (not why)
+
+
+def test_each_evaluation_of_a_member_says_what_it_left(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluate(config: Config) -> None:
+        counts = {"asked": 2, "finished": 0, "failed": {"engine": 1}, "not_started": 1}
+        config.folder("evaluate").mkdir(parents=True, exist_ok=True)
+        write_manifest(config.folder("evaluate"), Manifest("evaluate", "f", counts))
+
+    monkeypatch.setattr("steper_ray.evaluate.run.evaluate", evaluate)
+    monkeypatch.setattr("steper_ray.train.run.train", lambda config: None)
+    run = runs_of(config, 0)[-1]
+    (run.folder / "train" / "checkpoints").mkdir(parents=True)
+    told = "of 2, 1 failed for a transient reason (1 engine) and 1 not started"
+    assert run_member(run) == f"multi_step: {told}; one_step: {told}"
+    assert (run.folder / "train" / "checkpoints").is_dir()
 
 
 def test_nothing_finished_is_no_table(config: Config, tmp_path: Path) -> None:

@@ -162,6 +162,30 @@ def test_a_comparison_says_which_system_was_trained_on_the_questions(
     assert told in (second / "evaluate" / "comparison.md").read_text()
 
 
+def test_a_comparison_says_how_many_questions_of_each_side_failed(
+    evaluation: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, failed = [1] * 10, {"stop": None, "prompt_tokens": 0, "completion_tokens": 0}
+    gone = {number: {**failed, "failure": "timeout", "exact_match": 0} for number in range(3)}
+    changes = {**gone, 3: {**failed, "failure": "refused"}, 4: failed}
+    second = evaluation("b", [0] * 5 + [1] * 5, changes=changes)
+    compare_runs(evaluation("a", first), second)
+    told = (
+        "warning: B: 5 of 10 questions failed and score 0 (1 not_started, 1 refused, 3 timeout); another run of the "
+        "evaluation tries 4 of them again"
+    )
+    page = (second / "evaluate" / "comparison.md").read_text()
+    assert told in page
+    assert told in capsys.readouterr().out
+    assert "warning: A" not in page
+    assert read_evaluated(second).stops == {"answered": 5}
+
+
+def test_failures_for_good_are_told_without_a_remedy(evaluation: Write) -> None:
+    found = read_evaluated(evaluation("a", [1, 0], changes={1: {"stop": None, "failure": "prompt_too_long"}}))
+    assert found.failed_told == "1 of 2 questions failed and score 0 (1 prompt_too_long)"
+
+
 def test_the_command_takes_evaluation_folders_and_a_file(evaluation: Write, tmp_path: Path) -> None:
     first, second = evaluation("a", [1, 0]), evaluation("b", [1, 1])
     out = tmp_path / "page.md"
@@ -202,6 +226,8 @@ def test_changed_questions_are_refused(evaluation: Write, change: dict[str, Any]
         ({"prompt_tokens": -1}, "field 'prompt_tokens': must be a number of tokens"),
         ({"golden_answers": "x"}, "field 'golden_answers': must be a list of texts"),
         ({"question": ""}, "field 'question': is empty"),
+        ({"stop": "tired"}, "field 'stop': must be one of answered, .*found 'tired'"),
+        ({"failure": 5}, "field 'failure': must be one of timeout, .*found 5"),
     ],
 )
 def test_broken_predictions_are_refused_with_line_and_field(
