@@ -1,7 +1,7 @@
 """What the rows of an ablation come to: means over seeds, intervals over questions, differences from the reference."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from steper_ray.evaluate.compare import check_same
@@ -26,14 +26,28 @@ class Figure:
         return stdev(self.by_seed) if len(self.by_seed) > 1 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Sigma:
+    """A learned σ."""
+
+    last: float
+    """In the last update."""
+    rest: float
+    """Where the losses of the last third of the updates would hold it: √L, L in nats."""
+
+
 @dataclass(frozen=True)
 class Course:
-    """What a training saw, from its journal."""
+    """What a training saw and came to, from its journal."""
 
     updates: float = 0
     epochs: float = 0
     """How often the updates showed each unit."""
     target_tokens: float = 0
+    training_seconds: float = 0
+    """Of its updates alone; 0 where the journal does not say."""
+    sigmas: Mapping[str, Sigma] = field(default_factory=dict)
+    """By stage that was trained; empty where σ is held at 1."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,10 @@ class Outcome:
     """Means over seeds; zeros for what is not trained."""
     stages: Mapping[str, StageScore]
     """Means over seeds; empty without held-out samples."""
+    stops: tuple[Mapping[str, int], ...]
+    """Of each evaluation, one per seed: finished questions by stop reason."""
+    failed: tuple[Mapping[str, int], ...]
+    """The same of the other questions, by kind of failure."""
 
 
 def outcome_of(
@@ -89,8 +107,10 @@ def outcome_of(
         figures=figures,
         tokens=_mean(tokens),
         units=units,
-        course=Course(*(_mean([getattr(one, name) for one in courses]) for name in Course.__dataclass_fields__)),
+        course=_mean_course(courses),
         stages=_mean_stages(stages),
+        stops=tuple(one.stops for one in evaluations),
+        failed=tuple(one.failed for one in evaluations),
     )
 
 
@@ -103,6 +123,36 @@ def mean_scores(evaluations: Sequence[Evaluated], measure: str, order: Sequence[
 def finished_rows(rows: Sequence[Row], unfinished: set[str]) -> list[Row]:
     """The rows of whose runs none is named as unfinished."""
     return [row for row in rows if not runs_of(row) & unfinished]
+
+
+def failed_notes(rows: Sequence[tuple[Row, Sequence[Evaluated]]]) -> list[str]:
+    """How many questions of each evaluation failed, in sentences; each once, though it stands under both controls."""
+    told = {
+        (name, row.system): f"{name}, {row.system}: {one.failed_told}"
+        for row, evaluations in rows
+        for name, one in zip(
+            [training.name for training in row.trainings] or [str(row.member)], evaluations, strict=True
+        )
+        if one.failed
+    }
+    return list(told.values())
+
+
+def _mean_course(courses: Sequence[Course]) -> Course:
+    names = [name for name in (courses[0].sigmas if courses else {}) if all(name in one.sigmas for one in courses)]
+    return Course(
+        updates=_mean([one.updates for one in courses]),
+        epochs=_mean([one.epochs for one in courses]),
+        target_tokens=_mean([one.target_tokens for one in courses]),
+        training_seconds=_mean([one.training_seconds for one in courses]),
+        sigmas={
+            name: Sigma(
+                last=_mean([one.sigmas[name].last for one in courses]),
+                rest=_mean([one.sigmas[name].rest for one in courses]),
+            )
+            for name in names
+        },
+    )
 
 
 def _mean_stages(stages: Sequence[Mapping[str, StageScore]]) -> dict[str, StageScore]:

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from steper_ray.config import Config
+from steper_ray.core.types import STAGE_TERMS
+from steper_ray.curves.history import History, read_history
 from steper_ray.evaluate.evaluated import SCORES_FILE, Evaluated, read_evaluated
 from steper_ray.evaluate.scores import StageScore
 from steper_ray.evaluate.table import markdown, rich_table
@@ -14,11 +16,12 @@ from steper_ray.experiments.against import Against, against_references, resoluti
 from steper_ray.experiments.configs import evaluation_folder, training_folder
 from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.members import Row, Training
-from steper_ray.experiments.outcome import Course, Outcome, finished_rows, outcome_of
+from steper_ray.experiments.outcome import Course, Outcome, Sigma, failed_notes, finished_rows, outcome_of
 from steper_ray.experiments.plan import Ablation, epochs_of
 from steper_ray.experiments.tables import ablation_json, ablation_tables
+from steper_ray.report.words import is_learned, judge
 from steper_ray.runs import Manifest, write_json, write_manifest, write_text
-from steper_ray.train.journal import read_journal, updates_of
+from steper_ray.train.journal import read_journal, seconds_of, updates_of
 
 PAGE_FILE, NUMBERS_FILE = "ablation.md", "ablation.json"
 
@@ -47,6 +50,7 @@ def write_outcomes(config: Config, plan: Ablation, unfinished: Mapping[str, str]
     notes = [
         *contamination_notes(config, sorted({row.member.form for row in plan.rows})),
         *uneven(outcomes, plan.references),
+        *failed_notes(evaluated),
     ]
     tables = ablation_tables(outcomes, against)
     further = [*(f"Warning: {note}." for note in notes), *(f"{name}: {why}" for name, why in unfinished.items())]
@@ -101,9 +105,24 @@ def _evaluations(config: Config, row: Row) -> list[Evaluated]:
 
 
 def _course(config: Config, plan: Ablation, training: Training) -> Course:
-    lines = updates_of(read_journal(training_folder(config, training) / "train"))
-    epochs = epochs_of(config, plan.sizes[training.member], len(lines))
-    return Course(len(lines), epochs, sum(line["target_tokens"] for line in lines))
+    folder = training_folder(config, training) / "train"
+    lines = updates_of(read_journal(folder))
+    return Course(
+        updates=len(lines),
+        epochs=epochs_of(config, plan.sizes[training.member], len(lines)),
+        target_tokens=sum(line["target_tokens"] for line in lines),
+        training_seconds=sum(seconds_of(lines)),
+        sigmas=_sigmas(read_history(folder)),
+    )
+
+
+def _sigmas(history: History) -> dict[str, Sigma]:
+    if not is_learned(history):
+        return {}
+    ends = judge(history)
+    return {
+        stage.value: Sigma(ends[term].sigma, ends[term].rest) for stage, term in STAGE_TERMS.items() if term in ends
+    }
 
 
 def _stages(folder: Path) -> dict[str, StageScore]:

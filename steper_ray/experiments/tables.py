@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from steper_ray.core.types import STAGE_TERMS
+from steper_ray.core.types import STAGE_TERMS, StopReason
 from steper_ray.evaluate.evaluated import MEASURES
 from steper_ray.evaluate.interval import Interval
 from steper_ray.evaluate.table import Table
 from steper_ray.experiments.against import Against
 from steper_ray.experiments.members import Form, Member, Row
-from steper_ray.experiments.outcome import Figure, Outcome
+from steper_ray.experiments.outcome import Figure, Outcome, Sigma
 from steper_ray.sections.ablate import Control
 
 _TITLES = {None: "not trained", Control.UPDATES: "same updates", Control.TARGET_TOKENS: "same target tokens"}
 
 
 def ablation_tables(outcomes: Sequence[Outcome], against: Sequence[Against]) -> list[Table]:
-    """Scores, those of single seeds, differences from the references, and the stages where they were scored."""
-    tables = [_scores(outcomes)]
+    """Scores, ends, scores of single seeds, differences from the references, and the stages where they were scored."""
+    tables = [_scores(outcomes), _ends(outcomes)]
     if any(len(outcome.row.trainings) > 1 for outcome in outcomes):
         tables.append(_seeds(outcomes))
     if against:
@@ -72,6 +72,36 @@ def _course(outcome: Outcome) -> tuple[str, str, str]:
         return "", "", ""
     course = outcome.course
     return f"{course.updates:,.0f}", f"{course.epochs:.2f} of {outcome.units:,}", f"{course.target_tokens:,.0f}"
+
+
+def _ends(outcomes: Sequence[Outcome]) -> Table:
+    """How questions and trainings ended, over all seeds."""
+    stops = [
+        reason.value for reason in StopReason if any(reason.value in one for found in outcomes for one in found.stops)
+    ]
+    terms = STAGE_TERMS if any(outcome.course.sigmas for outcome in outcomes) else {}
+    rows = [
+        (
+            row_name(outcome.row),
+            _TITLES[outcome.row.control],
+            *(_share(outcome, [one.get(stop, 0) for one in outcome.stops]) for stop in stops),
+            _share(outcome, [sum(one.values()) for one in outcome.failed]),
+            f"{outcome.course.training_seconds / 60:.1f}" if outcome.course.training_seconds else "",
+            *(_sigma(outcome.course.sigmas.get(stage.value)) for stage in terms),
+        )
+        for outcome in outcomes
+    ]
+    sigmas = [f"σ {term} (√L)" for term in terms.values()]
+    columns = ("member", "control", *(f"{stop}, %" for stop in stops), "failed, %", "minutes of updates", *sigmas)
+    return Table("How the questions ended, and the trainings", columns, rows)
+
+
+def _share(outcome: Outcome, counts: Sequence[int]) -> str:
+    return _percent(sum(counts) / (outcome.questions * len(counts)))
+
+
+def _sigma(found: Sigma | None) -> str:
+    return f"{found.last:.3f} ({found.rest:.3f})" if found else ""
 
 
 def _seeds(outcomes: Sequence[Outcome]) -> Table:

@@ -9,7 +9,7 @@ from steper_ray.status.folders import read_json
 from steper_ray.status.health import course
 from steper_ray.status.phase import Progress
 from steper_ray.train.checkpoint_folders import PLAN_FILE, all_checkpoints, torn_checkpoints
-from steper_ray.train.journal import METRICS_FILE, read_journal, updates_of
+from steper_ray.train.journal import METRICS_FILE, read_journal, seconds_of, updates_of
 
 _LATELY = 50
 
@@ -45,6 +45,6 @@ def updates_progress(folder: Path, workers: int | None, ended: int | None) -> Pr
 
 
 def seconds_per_update(updates: Sequence[Mapping[str, Any]]) -> float | None:
-    """The median over the last updates; evaluations and checkpoints stand between them and are not in it."""
-    times = [line["tokens"] / line["tokens_per_s"] for line in updates[-_LATELY:] if line.get("tokens_per_s")]
+    """The median over the last updates."""
+    times = seconds_of(updates[-_LATELY:])
     return median(times) if times else None

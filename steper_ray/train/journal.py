@@ -84,6 +84,11 @@ def read_journal(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
+def seconds_of(updates: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Seconds of each update that says its speed; evaluations and checkpoints stand between them and are not in it."""
+    return [line["tokens"] / line["tokens_per_s"] for line in updates if line.get("tokens_per_s")]
+
+
 def updates_of(lines: Iterable[_Line]) -> list[_Line]:
     """The lines of updates, without those of held-out evaluations."""
     return [line for line in lines if "total" in line]

@@ -1,10 +1,11 @@
 """Means over seeds, corrected p-values and the table, by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from steper_ray.core.types import StopReason, System
+from steper_ray.core.types import FailureKind, StopReason, System
 from steper_ray.errors import RunFolderError
 from steper_ray.evaluate.evaluated import Evaluated, ScoredQuestion
 from steper_ray.evaluate.paired import PairedTest
@@ -12,7 +13,15 @@ from steper_ray.evaluate.scores import StageScore
 from steper_ray.evaluate.table import markdown
 from steper_ray.experiments.against import against_references, holm, resolution, uneven
 from steper_ray.experiments.members import Form, Row, Training, parse_member
-from steper_ray.experiments.outcome import Course, Outcome, finished_rows, mean_scores, outcome_of
+from steper_ray.experiments.outcome import (
+    Course,
+    Outcome,
+    Sigma,
+    failed_notes,
+    finished_rows,
+    mean_scores,
+    outcome_of,
+)
 from steper_ray.experiments.tables import ablation_json, ablation_tables
 from steper_ray.sections.ablate import Control
 
@@ -32,6 +41,13 @@ def evaluated(name: str, ems: list[float], tokens: int = 100) -> Evaluated:
         for number, em in enumerate(ems)
     }
     return Evaluated(Path(name), name, questions)
+
+
+def ending(found: Evaluated, stop: StopReason | None, failure: FailureKind | None = None) -> Evaluated:
+    """Where the first question ended otherwise than by an answer."""
+    return replace(
+        found, questions={**found.questions, "q0": replace(found.questions["q0"], stop=stop, failure=failure)}
+    )
 
 
 def row(
@@ -68,6 +84,47 @@ def test_stage_scores_are_means_over_seeds_of_stages_that_all_have() -> None:
     assert list(outcome.stages) == ["reasoning_initialization"]
     assert outcome.stages["reasoning_initialization"].loss == 1.5
     assert outcome.stages["reasoning_initialization"].token_accuracy == pytest.approx(0.6)
+
+
+def test_stops_and_failures_are_kept_by_seed_and_the_course_is_a_mean() -> None:
+    seeds = [
+        ending(evaluated("a", [0, 1, 1]), StopReason.STEP_LIMIT),
+        ending(evaluated("b", [0, 1, 1]), None, FailureKind.REFUSED),
+    ]
+    courses = [
+        Course(training_seconds=60, sigmas={"reasoning_initialization": Sigma(0.2, 0.1), "other": Sigma(1, 1)}),
+        Course(training_seconds=120, sigmas={"reasoning_initialization": Sigma(0.4, 0.2)}),
+    ]
+    found = outcome_of(row("steper", 1, 2), seeds, 1, courses, [{}, {}], seed=0)
+    assert found.stops == ({"answered": 2, "step_limit": 1}, {"answered": 2})
+    assert found.failed == ({}, {"refused": 1})
+    assert found.course.training_seconds == 90
+    assert list(found.course.sigmas) == ["reasoning_initialization"]
+    sigma = found.course.sigmas["reasoning_initialization"]
+    assert (sigma.last, sigma.rest) == (pytest.approx(0.3), pytest.approx(0.15))
+    (_, ends, *_) = ablation_tables([found], [])
+    assert ends.columns[2:] == (
+        *("answered, %", "step_limit, %", "failed, %", "minutes of updates"),
+        *("σ init (√L)", "σ exp (√L)", "σ agg (√L)"),
+    )
+    # Four, one and one of six questions.
+    assert ends.rows[0][2:] == ("66.7", "16.7", "16.7", "1.5", "0.300 (0.150)", "", "")
+    (told,) = ablation_json([found], [], {Form.CUMULATIVE: STEPER}, {}, [])["rows"]
+    assert (told["stops"][0], told["failed"], told["training_seconds"]) == (found.stops[0], found.failed, 90)
+    assert told["sigmas"]["reasoning_initialization"]["last"] == sigma.last
+
+
+def test_failed_questions_are_told_once_for_each_evaluation() -> None:
+    broken = ending(evaluated("b", [0, 1]), None, FailureKind.REFUSED)
+    whole = evaluated("a", [0, 1])
+    rows = [
+        (row("untrained", system=System.ONE_STEP), [broken]),
+        (row("steper", 1, 2), [whole, broken]),
+        (row("steper", 1, 2, control=Control.TARGET_TOKENS), [whole, broken]),
+        (row("multitask", 1), [whole]),
+    ]
+    told = "1 of 2 questions failed and score 0 (1 refused)"
+    assert failed_notes(rows) == [f"untrained, one_step: {told}", f"steper-cumulative-10-seed2, multi_step: {told}"]
 
 
 def test_seeds_evaluated_on_other_questions_are_refused() -> None:

@@ -42,7 +42,12 @@ def config(tmp_path: Path) -> Config:
         evaluated(evaluation_folder(config, row.member, next(iter(row.trainings), None), row.system), ems)
     train = training_folder(config, ROWS[2].trainings[0]) / "train"
     train.mkdir(parents=True)
-    lines = [{"update": number, "total": 1.0, "target_tokens": 40} for number in (1, 2)]
+    # 30 seconds each.
+    same = {"total": 1.0, "target_tokens": 40, "tokens": 60, "tokens_per_s": 2.0}
+    lines = [
+        {"update": 1, **same, "L_init": 0.64, "sigma_init": 1.0},
+        {"update": 2, **same, "L_init": 0.36, "sigma_init": 0.8},
+    ]
     (train / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return config
 
@@ -80,6 +85,8 @@ def test_an_error_that_ends_the_rest_leaves_the_table_of_what_is_finished(config
     assert "vanilla_kd-cumulative-2-seed0: not finished" in page
     # Two updates of four, of five that show 20 samples once.
     assert "| steper | same updates | 2 | 0.40 of 20 | 80 | 100.0 " in page
+    # Of the losses, the last third alone counts: √0.36.
+    assert "| steper | same updates | 100.0 | 0.0 | 1.0 | 0.800 (0.600) |   |   |" in page
     assert "what another seed would give, one seed does not say" in page
     assert "2 with steper" in page
 
@@ -128,6 +135,20 @@ def test_each_evaluation_of_a_member_says_what_it_left(config: Config, monkeypat
     told = "of 2, 1 failed for a transient reason (1 engine) and 1 not started"
     assert run_member(run) == f"multi_step: {told}; one_step: {told}"
     assert (run.folder / "train" / "checkpoints").is_dir()
+
+
+def test_questions_that_failed_for_good_are_told_in_the_page_and_the_numbers(config: Config, tmp_path: Path) -> None:
+    path = evaluation_folder(config, STEPER, ROWS[2].trainings[0], System.MULTI_STEP) / "predictions.jsonl"
+    first, second = map(json.loads, path.read_text().splitlines())
+    second |= {"stop": None, "failure": "prompt_too_long", "exact_match": 0}
+    path.write_text("".join(json.dumps(line) + "\n" for line in (first, second)))
+    write_outcomes(config, PLAN, {"vanilla_kd-cumulative-2-seed0": "nan"})
+    told = "steper-cumulative-2-seed0, multi_step: 1 of 2 questions failed and score 0 (1 prompt_too_long)"
+    assert f"Warning: {told}." in (tmp_path / "ablate" / "ablation.md").read_text()
+    numbers = json.loads((tmp_path / "ablate" / "ablation.json").read_text())
+    assert numbers["notes"] == [told]
+    assert numbers["rows"][2]["failed"] == [{"prompt_too_long": 1}]
+    assert numbers["rows"][2]["training_seconds"] == 60
 
 
 def test_nothing_finished_is_no_table(config: Config, tmp_path: Path) -> None:
