@@ -9,10 +9,10 @@ from steper_ray.drive.lock import sole_writer
 from steper_ray.errors import PhaseFailed, SteperError
 from steper_ray.experiments.checks import check_forms, checked_members
 from steper_ray.experiments.configs import held_out_config, samples_config
-from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.contents import contents_digest
 from steper_ray.experiments.member_run import MemberRun, run_members
 from steper_ray.experiments.members import Form
+from steper_ray.experiments.notes import question_notes
 from steper_ray.experiments.outcome import Outcome
 from steper_ray.experiments.plan import Ablation, member_runs, plan_ablation, tell_plan
 from steper_ray.experiments.results import write_outcomes
@@ -38,10 +38,11 @@ def ablate(config: Config) -> list[Outcome]:
         _make_samples(config, {member.form for member in members})
         plan = plan_ablation(config, members, how)
         tell_plan(config, plan)
-        for note in contamination_notes(config, sorted({member.form for member in members})):
+        notes = question_notes(config, sorted({member.form for member in members}))
+        for note in notes:
             print(f"warning: {note}")
         connect(config.ray)
-        outcomes, failed = finish(config, plan, member_runs(config, plan, inputs), _parallel(config))
+        outcomes, failed = finish(config, plan, member_runs(config, plan, inputs), _parallel(config), notes)
     if failed:
         told = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise PhaseFailed(f"{len(failed)} members could not be finished: {told}. The same command continues")
@@ -49,9 +50,16 @@ def ablate(config: Config) -> list[Outcome]:
 
 
 def finish(
-    config: Config, plan: Ablation, runs: Sequence[MemberRun], parallel: int
+    config: Config, plan: Ablation, runs: Sequence[MemberRun], parallel: int, notes: Sequence[str] = ()
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Do what is left, then write the table of what is finished, even when an error ends the rest.
+
+    Args:
+        config: the ablation's.
+        plan: its rows.
+        runs: what is to be done.
+        parallel: so many at a time.
+        notes: what the table must say besides, in sentences without full stop.
 
     Returns:
         The rows that are finished, and why members could not be, by name.
@@ -60,11 +68,11 @@ def finish(
         failed = run_members(runs, parallel)
     except Exception:
         try:
-            write_outcomes(config, plan, _unfinished(runs, {}))
+            write_outcomes(config, plan, _unfinished(runs, {}), notes)
         except SteperError as error:
             print(f"warning: no table of what is finished: {error}")
         raise
-    return write_outcomes(config, plan, _unfinished(runs, failed)), failed
+    return write_outcomes(config, plan, _unfinished(runs, failed), notes), failed
 
 
 def _unfinished(runs: Sequence[MemberRun], failed: Mapping[str, str]) -> dict[str, str]:

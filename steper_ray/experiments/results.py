@@ -14,7 +14,6 @@ from steper_ray.evaluate.scores import StageScore
 from steper_ray.evaluate.table import markdown, rich_table
 from steper_ray.experiments.against import Against, against_references, resolution, uneven
 from steper_ray.experiments.configs import evaluation_folder, training_folder
-from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.members import Row, Training
 from steper_ray.experiments.outcome import Course, Outcome, Sigma, failed_notes, finished_rows, outcome_of
 from steper_ray.experiments.plan import Ablation, epochs_of
@@ -26,13 +25,16 @@ from steper_ray.train.journal import read_journal, seconds_of, updates_of
 PAGE_FILE, NUMBERS_FILE = "ablation.md", "ablation.json"
 
 
-def write_outcomes(config: Config, plan: Ablation, unfinished: Mapping[str, str]) -> list[Outcome]:
+def write_outcomes(
+    config: Config, plan: Ablation, unfinished: Mapping[str, str], known: Sequence[str] = ()
+) -> list[Outcome]:
     """Sum up what the members left, print the tables and write them; nothing is written while no row is finished.
 
     Args:
         config: the ablation's.
         plan: its rows.
         unfinished: why members are not finished, by name.
+        known: notes from before the training, in sentences without full stop.
 
     Raises:
         RunFolderError: an evaluation is not there, or not of the same questions as the others.
@@ -47,11 +49,7 @@ def write_outcomes(config: Config, plan: Ablation, unfinished: Mapping[str, str]
     evaluated = [(row, _evaluations(config, row)) for row in rows]
     outcomes = [_outcome(config, plan, row, found, seed) for row, found in evaluated]
     against = against_references(evaluated, plan.references, seed)
-    notes = [
-        *contamination_notes(config, sorted({row.member.form for row in plan.rows})),
-        *uneven(outcomes, plan.references),
-        *failed_notes(evaluated),
-    ]
+    notes = [*known, *uneven(outcomes, plan.references), *failed_notes(evaluated)]
     tables = ablation_tables(outcomes, against)
     further = [*(f"Warning: {note}." for note in notes), *(f"{name}: {why}" for name, why in unfinished.items())]
     about = _about(config, outcomes, against, further)

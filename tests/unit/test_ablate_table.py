@@ -79,10 +79,11 @@ def told(config: Config) -> list[tuple[str, str]]:
 
 def test_an_error_that_ends_the_rest_leaves_the_table_of_what_is_finished(config: Config, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a folder"):
-        finish(config, PLAN, runs_of(config, 3), parallel=1)
+        finish(config, PLAN, runs_of(config, 3), parallel=1, notes=["known before"])
     assert told(config) == [("untrained", "multi_step"), ("untrained", "one_step"), ("steper", "multi_step")]
     page = (tmp_path / "ablate" / "ablation.md").read_text()
     assert "vanilla_kd-cumulative-2-seed0: not finished" in page
+    assert "Warning: known before." in page
     # Two updates of four, of five that show 20 samples once.
     assert "| steper | same updates | 2 | 0.40 of 20 | 80 | 100.0 " in page
     # Of the losses, the last third alone counts: √0.36.

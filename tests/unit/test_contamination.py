@@ -24,8 +24,8 @@ from steper_ray.data.contamination import (
 )
 from steper_ray.errors import RunFolderError
 from steper_ray.experiments.configs import samples_folder
-from steper_ray.experiments.contaminated import contamination_notes
 from steper_ray.experiments.members import Form
+from steper_ray.experiments.notes import contamination_notes, question_notes
 from steper_ray.generate.samples import samples
 
 SHOW = Question("q1", "Which show did Roy Clark host?")
@@ -133,6 +133,18 @@ def test_an_ablation_says_before_it_trains_which_questions_are_on_both_sides(tmp
     # In another form another trajectory was dropped.
     hashes_of(samples_folder(config, Form.TURNS), other, TOWN)
     hashes_of(samples_folder(config, Form.TURNS, held_out=True), TOWN)
-    evaluated, held_out = contamination_notes(config, [Form.CUMULATIVE, Form.TURNS])
+    evaluated, held_out = question_notes(config, [Form.CUMULATIVE, Form.TURNS])
     assert evaluated.startswith("1 of 2 evaluated questions occur among the 2 that")
     assert held_out.startswith("the held-out samples were made of 1 questions, of which 1 occur")
+
+
+def test_an_ablation_says_before_it_trains_that_the_gold_passages_are_not_there(tmp_path: Path) -> None:
+    questions, corpus = tmp_path / "dev.json", tmp_path / "corpus.jsonl"
+    questions.write_text(
+        json.dumps([{"_id": "a", "question": "Who?", "answer": "x", "supporting_facts": [["Roy Clark", 0]]}])
+    )
+    corpus.write_text(json.dumps({"_id": "p", "title": "Opry", "text": "Text."}) + "\n")
+    given = [f"run.folder={tmp_path}", f"evaluate.questions={questions}"]
+    assert question_notes(load_config(None, given), []) == []
+    (told,) = question_notes(load_config(None, [*given, f"index.corpus={corpus}"]), [])
+    assert told.startswith("none of the questions' 1 gold passages is in ")
