@@ -28,6 +28,8 @@ BASE_TEMPLATE = (
 
 _TODAY = datetime(2026, 1, 1)
 
+_APPENDED = "loop.layout=appended"
+
 _PROBE = (
     Message("user", "What is asked?"),
     Message("assistant", "First fact."),
@@ -79,8 +81,12 @@ class ChatFormat:
         # SentencePiece writes a newline as two tokens, of which the last is the newline.
         self.end_of_turn_id = self._encode(self._end_of_turn)[-1]
 
-    def check(self, how: LoopSettings) -> None:
+    def check(self, how: LoopSettings, *, instead: str | None = None) -> None:
         """Refuse a layout or target that this template cannot carry, by rendering a dialogue of three turns.
+
+        Args:
+            how: names them.
+            instead: what to use, for the message; None: the setting of the loop.
 
         Raises:
             ConfigError: names the template and what to use instead.
@@ -89,15 +95,16 @@ class ChatFormat:
             why = "has no chat template of its own, and its" if self.is_base else "has a chat template whose"
             raise ConfigError(
                 f"loop.target=cumulative needs a chat model with an end-of-turn token; {self._tokenizer.name_or_path} "
-                f"{why} turns end at a newline; use loop.target=step"
+                f"{why} turns end at a newline; use {instead or 'loop.target=step'}"
             )
         if how.layout is not Layout.TURNS:
             return
-        rendered = "".join(self._pieces(_PROBE))
+        instead = instead or _APPENDED
+        rendered = "".join(self._pieces(_PROBE, instead))
         if missing := [message.content for message in _PROBE if message.content not in rendered]:
             raise ConfigError(
                 f"the chat template of {self._tokenizer.name_or_path} drops {missing[0]!r} from a dialogue, "
-                "so loop.layout=turns cannot be used with it; use loop.layout=appended"
+                f"so loop.layout=turns cannot be used with it; use {instead}"
             )
 
     def prompt_ids(self, prompt: Prompt) -> list[int]:
@@ -116,14 +123,14 @@ class ChatFormat:
         told = [sorted(self._tokenizer.get_vocab().items()), opened, dialogue, self.end_of_turn_id]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
-    def _pieces(self, messages: tuple[Message, ...]) -> list[str]:
+    def _pieces(self, messages: tuple[Message, ...], instead: str = _APPENDED) -> list[str]:
         pieces, done = [], ""
         for position in range(0, len(messages), 2):
             opening = self._opening(messages[: position + 1])
             if not opening.startswith(done):
                 raise ConfigError(
                     f"the chat template of {self._tokenizer.name_or_path} does not keep earlier turns as they were, "
-                    "so loop.layout=turns cannot be used with it; use loop.layout=appended"
+                    f"so loop.layout=turns cannot be used with it; use {instead}"
                 )
             pieces.append(opening[len(done) :])
             if position + 1 < len(messages):

@@ -9,7 +9,7 @@ from steper_ray.core.types import LoopSettings
 from steper_ray.data.questions import read_questions
 from steper_ray.errors import ConfigError
 from steper_ray.evaluate.choice import check_choice
-from steper_ray.experiments.members import Member, parse_member, references_of
+from steper_ray.experiments.members import Form, Member, parse_member, references_of
 
 
 def checked_members(config: Config) -> list[Member]:
@@ -36,14 +36,29 @@ def check_forms(config: Config, members: Sequence[Member], how: LoopSettings) ->
     """Refuse forms that the model's chat template cannot carry (loads the tokenizer).
 
     Raises:
-        ConfigError: names the template and what to use instead.
+        ConfigError: names the template and the members to use instead.
     """
     from steper_ray.core.chat import load_chat_format
 
     assert config.train.model is not None
     chat = load_chat_format(config.train.model)
     for form in dict.fromkeys(member.form for member in members):
-        chat.check(replace(how, layout=form.layout, target=form.target))
+        instead = f"ablate.members=[{','.join(map(str, appended_instead(members, form)))}]"
+        chat.check(replace(how, layout=form.layout, target=form.target), instead=instead)
+
+
+def appended_instead(members: Sequence[Member], form: Form) -> list[Member]:
+    """The members, those of a form in `appended`, which every template carries; `vanilla_kd` cannot be in it.
+
+    Args:
+        members: as given.
+        form: that cannot be used.
+    """
+    kept = [member for member in members if member.form is not form or member.method != "vanilla_kd"]
+    found = [Member(member.method, Form.APPENDED) if member.form is form else member for member in kept]
+    if not any(member.trained for member in found):
+        found.append(Member("steper", Form.APPENDED))
+    return list(dict.fromkeys(found))
 
 
 def _check_settings(config: Config) -> None:
