@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,6 +38,8 @@ class ScoredQuestion:
     tokens: int
     """Prompt and completion."""
     finished: bool
+    seconds: float | None = None
+    """Of the completions; None where nobody wrote it."""
 
     @property
     def right(self) -> bool:
@@ -91,6 +94,7 @@ def _question(record: Record) -> ScoredQuestion:
         scores={measure: _score(record, measure) for measure in MEASURES},
         tokens=_tokens(record, "prompt_tokens") + _tokens(record, "completion_tokens"),
         finished=record.values.get("stop") is not None,
+        seconds=_seconds(record),
     )
 
 
@@ -106,6 +110,15 @@ def _tokens(record: Record, field: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise record.fault("must be a number of tokens", field=field, found=value, remedy=_REMEDY)
     return value
+
+
+def _seconds(record: Record) -> float | None:
+    value = record.values.get("seconds")
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
+        raise record.fault("must be a number of seconds", field="seconds", found=value, remedy=_REMEDY)
+    return float(value)
 
 
 def _scores(folder: Path) -> Mapping[str, Any]:
