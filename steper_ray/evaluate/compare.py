@@ -15,6 +15,15 @@ from steper_ray.runs import write_text
 COMPARISON_FILE = "comparison.md"
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Means per question that both finished, with the interval of their difference."""
+
+    first: float
+    second: float
+    interval: Interval
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What two systems differ in; differences are the second less the first."""
@@ -22,10 +31,10 @@ class Comparison:
     questions: int
     differences: dict[str, Difference]
     """By measure."""
-    tokens: tuple[float, float]
-    """Per question that both finished."""
-    tokens_interval: Interval
-    """Of their difference."""
+    tokens: Spent
+    """Prompt and completion."""
+    seconds: Spent | None
+    """Of the completions; None where not every such question's are known."""
     outcomes: dict[tuple[bool, bool], int]
     """Questions by EM of the first and of the second."""
 
@@ -79,12 +88,15 @@ def compare(first: Evaluated, second: Evaluated, *, seed: int) -> Comparison:
         measure: paired([one.scores[measure] for one, _ in pairs], [other.scores[measure] for _, other in pairs], seed)
         for measure in MEASURES
     }
-    both = [(one.tokens, other.tokens) for one, other in pairs if one.finished and other.finished]
+    both = [(one, other) for one, other in pairs if one.finished and other.finished]
+    seconds = [
+        (one.seconds, other.seconds) for one, other in both if one.seconds is not None and other.seconds is not None
+    ]
     return Comparison(
         questions=len(pairs),
         differences=differences,
-        tokens=(_mean([one for one, _ in both]), _mean([other for _, other in both])),
-        tokens_interval=bootstrap([other - one for one, other in both] or [0.0], seed),
+        tokens=_spent([(one.tokens, other.tokens) for one, other in both], seed),
+        seconds=_spent(seconds, seed) if len(seconds) == len(both) else None,
         outcomes=dict(Counter((one.right, other.right) for one, other in pairs)),
     )
 
@@ -125,12 +137,23 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
         )
         for name, found in ((MEASURES[measure], comparison.differences[measure]) for measure in MEASURES)
     ]
-    (before, after), between = comparison.tokens, comparison.tokens_interval
-    interval = f"{between.low:+,.0f} to {between.high:+,.0f}"
-    rows.append(("tokens per question", f"{before:,.0f}", f"{after:,.0f}", f"{after - before:+,.0f}", interval, "", ""))
+    rows.append(_spent_row("tokens per question", comparison.tokens, 0))
+    if comparison.seconds is not None:
+        rows.append(_spent_row("seconds of completions per question", comparison.seconds, 2))
     title = f"{comparison.questions:,} questions, scores in %"
     columns = ("measure", "A", "B", "B − A", "95 % interval", "p", "test")
     return [Table(title, columns, rows), _outcomes(comparison)]
+
+
+def _spent(both: Sequence[tuple[float, float]], seed: int) -> Spent:
+    interval = bootstrap([other - one for one, other in both] or [0.0], seed)
+    return Spent(_mean([one for one, _ in both]), _mean([other for _, other in both]), interval)
+
+
+def _spent_row(name: str, spent: Spent, digits: int) -> tuple[str, ...]:
+    means = (f"{value:,.{digits}f}" for value in (spent.first, spent.second))
+    low, high = (f"{value:+,.{digits}f}" for value in (spent.interval.low, spent.interval.high))
+    return (name, *means, f"{spent.second - spent.first:+,.{digits}f}", f"{low} to {high}", "", "")
 
 
 def _outcomes(comparison: Comparison) -> Table:

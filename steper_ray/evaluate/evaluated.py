@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -44,6 +45,8 @@ class ScoredQuestion:
     """None of one without a trajectory."""
     failure: FailureKind | None = None
     """Neither this nor `stop`: it was not started."""
+    seconds: float | None = None
+    """Of the completions; None where nobody wrote it."""
 
     @property
     def finished(self) -> bool:
@@ -127,6 +130,7 @@ def _question(record: Record) -> ScoredQuestion:
         tokens=_tokens(record, "prompt_tokens") + _tokens(record, "completion_tokens"),
         stop=_kind(record, "stop", StopReason),
         failure=_kind(record, "failure", FailureKind),
+        seconds=_seconds(record),
     )
 
 
@@ -150,6 +154,15 @@ def _tokens(record: Record, field: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise record.fault("must be a number of tokens", field=field, found=value, remedy=_REMEDY)
     return value
+
+
+def _seconds(record: Record) -> float | None:
+    value = record.values.get("seconds")
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < inf:
+        raise record.fault("must be a number of seconds", field="seconds", found=value, remedy=_REMEDY)
+    return float(value)
 
 
 def _scores(folder: Path) -> Mapping[str, Any]:

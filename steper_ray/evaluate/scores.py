@@ -26,6 +26,9 @@ class Quality:
     accuracy_tokens: float
     """Acc, token-bounded: the gold answer stands there as whole tokens."""
     exact_match_interval: Interval
+    f1_interval: Interval
+    accuracy_substring_interval: Interval
+    accuracy_tokens_interval: Interval
     tokens: float
     """Prompt and completion, per finished question; all its paths together."""
 
@@ -56,6 +59,7 @@ class Scores:
 
     quality: Quality
     exact_match_interval: Interval
+    """This and the next three: those of `quality`, where scores.json has always had them."""
     f1_interval: Interval
     accuracy_substring_interval: Interval
     accuracy_tokens_interval: Interval
@@ -111,12 +115,13 @@ def score(
     with_gold = [prediction.recall for prediction in finished if prediction.recall]
     support = [prediction.support for prediction in predictions if prediction.support]
     new = [found for found in predictions if trained is None or not is_known(found.question, trained)]
+    overall = quality(predictions, seed)
     return Scores(
-        quality=quality(predictions, seed),
-        exact_match_interval=score_interval([prediction.exact_match for prediction in predictions], seed),
-        f1_interval=score_interval([prediction.f1 for prediction in predictions], seed),
-        accuracy_substring_interval=score_interval([prediction.accuracy_substring for prediction in predictions], seed),
-        accuracy_tokens_interval=score_interval([prediction.accuracy_tokens for prediction in predictions], seed),
+        quality=overall,
+        exact_match_interval=overall.exact_match_interval,
+        f1_interval=overall.f1_interval,
+        accuracy_substring_interval=overall.accuracy_substring_interval,
+        accuracy_tokens_interval=overall.accuracy_tokens_interval,
         finished=len(finished),
         failed=dict(sorted(failed.items())),
         answered_share=_mean([float(prediction.answered) for prediction in predictions]),
@@ -148,6 +153,9 @@ def quality(predictions: Sequence[Prediction], seed: int) -> Quality:
         accuracy_substring=_mean([prediction.accuracy_substring for prediction in predictions]),
         accuracy_tokens=_mean([prediction.accuracy_tokens for prediction in predictions]),
         exact_match_interval=score_interval([prediction.exact_match for prediction in predictions], seed),
+        f1_interval=score_interval([prediction.f1 for prediction in predictions], seed),
+        accuracy_substring_interval=score_interval([prediction.accuracy_substring for prediction in predictions], seed),
+        accuracy_tokens_interval=score_interval([prediction.accuracy_tokens for prediction in predictions], seed),
         tokens=_mean([usage.prompt_tokens + usage.completion_tokens for usage in usages]) if usages else 0.0,
     )
 

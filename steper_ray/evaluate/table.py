@@ -144,18 +144,17 @@ def _groups(title: str, groups: Mapping[str, Quality] | Mapping[int, Quality], *
         (
             str(name or "not given"),
             f"{quality.questions:,}",
-            _percent(quality.exact_match),
-            _between(quality.exact_match_interval),
-            _percent(quality.f1),
-            _percent(quality.accuracy_substring),
-            _percent(quality.accuracy_tokens),
+            _with_interval(quality.exact_match, quality.exact_match_interval),
+            _with_interval(quality.f1, quality.f1_interval),
+            _with_interval(quality.accuracy_substring, quality.accuracy_substring_interval),
+            _with_interval(quality.accuracy_tokens, quality.accuracy_tokens_interval),
             *([f"{quality.tokens:,.0f}"] if tokens else []),
         )
         for name, quality in groups.items()
     ]
-    scores = ("EM", "EM, 95 % interval", "F1", "Acc (substring)", "Acc (whole tokens)")
+    scores = ("EM", "F1", "Acc (substring)", "Acc (whole tokens)")
     cost = ["tokens per question"] if tokens else []
-    return Table(f"By {title}, %", (title, "questions", *scores, *cost), rows)
+    return Table(f"By {title}, % (95 %)", (title, "questions", *scores, *cost), rows)
 
 
 def _stages(scores: Scores) -> Table:
@@ -177,6 +176,10 @@ def _line(cells: Sequence[str]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
+
+
+def _with_interval(share: float, interval: Interval) -> str:
+    return f"{_percent(share)} ({_between(interval)})"
 
 
 def _between(interval: Interval) -> str:

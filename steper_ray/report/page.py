@@ -49,10 +49,14 @@ def _score_table(scores: Mapping[str, Any]) -> str:
         ("Acc (whole tokens)", quality["accuracy_tokens"], scores.get("accuracy_tokens_interval")),
     ]
     lines = [f"`{scores['model']}` over {quality['questions']:,} questions.", ""]
-    lines += ["| measure | % | 95 % interval |", "|---|---:|---:|"]
+    lines += ["| measure | value; scores in % | 95 % interval |", "|---|---:|---:|"]
     for name, value, between in rows:
         shown = f"{100 * between['low']:.1f} to {100 * between['high']:.1f}" if between else " "
         lines.append(f"| {name} | {100 * value:.1f} | {shown} |")
+    if (tokens := quality.get("tokens")) is not None:
+        lines.append(f"| tokens per question | {tokens:,.0f} |   |")
+    if (seconds := scores.get("cost", {}).get("seconds")) is not None:
+        lines.append(f"| seconds of completions per question | {seconds:.2f} |   |")
     if warning := told_contamination(scores):
         lines += ["", f"Warning: {warning}."]
     return "\n".join(lines)

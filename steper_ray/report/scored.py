@@ -26,12 +26,14 @@ def score_table(runs: Sequence[RunRecord]) -> Markup:
             *(_figure(one.scores["quality"].get(key), one.scores.get(f"{key}_interval")) for _, key in _SCORES),
             _counted(one.scores.get("steps_mean"), 2),
             _counted(one.scores["quality"].get("tokens")),
+            _counted((one.scores.get("cost") or {}).get("seconds"), 2),
         ]
         for run in runs
         for one in run.evaluations
     ]
     names = [f"{name}, %" for name, _ in _SCORES]
-    return table(["evaluation", "model", "questions", *names, "steps", "tokens per question"], rows)
+    course = ["steps", "tokens per question", "seconds of completions per question"]
+    return table(["evaluation", "model", "questions", *names, *course], rows)
 
 
 def warnings(runs: Sequence[RunRecord]) -> list[str]:
@@ -73,7 +75,7 @@ def group_tables(run: RunRecord) -> list[Markup]:
 
 
 def _group_table(title: str, groups: Mapping[str, Any]) -> Markup:
-    """Only EM has intervals here."""
+    """Scores of an earlier version's evaluation have no interval here, but EM."""
     rows = [
         [
             name if name not in ("", "0") else "not given",

@@ -196,11 +196,11 @@ def test_members_are_compared_within_a_form_and_the_same_comparison_counts_once(
 
 def test_the_resolution_is_half_the_widest_interval_in_em() -> None:
     found = against_references(both_controls(), REFERENCES, seed=0)
-    # Every difference is 1 on every question.
-    assert resolution(found) == 0.0
+    # Every difference is 1 on each of six: 6/8 ± 1.96 · sqrt((1 − (6/8)²) / 8), cut off at 1.
+    assert resolution(found) == pytest.approx((1 - 0.2917) / 2, abs=1e-4)
     rows = [(row("untrained"), [evaluated("u", [0] * 6)]), (row("steper", 1), [evaluated("s", [0] * 6)])]
-    # None of six differs: the bound is 1 − 0.025^(1/6) on both sides.
-    assert resolution(against_references(rows, REFERENCES, seed=0)) == pytest.approx(0.4593, abs=1e-4)
+    # None of six differs: 1.96 · sqrt(2 / 8 / 8) on both sides.
+    assert resolution(against_references(rows, REFERENCES, seed=0)) == pytest.approx(0.3465, abs=1e-4)
     assert resolution([]) is None
 
 
@@ -235,7 +235,7 @@ def test_the_table_says_all_of_it() -> None:
     against = against_references(rows, REFERENCES, seed=0)
     page = markdown("Ablation", [], ablation_tables(outcomes, against))
     assert "| untrained | not trained |   |   |   | 0.0 (0.0 to 84.2) |" in page
-    assert "| steper | same updates | 100 | 0.50 of 800 | 1,000 | 75.0 (50.0 to 100.0) | 75.0 (50.0 to 100.0) |" in page
+    assert "| steper | same updates | 100 | 0.50 of 800 | 1,000 | 75.0 (15.8 to 100.0) | 75.0 (15.8 to 100.0) |" in page
     assert "| steper | same updates | 100.0, 50.0; 35.4 |" in page
     assert page.count("| steper less untrained | same updates | +75.0 |") == 4
     assert "## Differences in Acc (substring) on the same questions" in page

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Sequence
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from steper_ray.cli import main
 from steper_ray.errors import InputError, RunFolderError
 from steper_ray.evaluate.compare import compare_runs
 from steper_ray.evaluate.evaluated import read_evaluated
+from steper_ray.evaluate.interval import bootstrap
 from steper_ray.evaluate.paired import PairedTest, difference_interval, mcnemar, paired, sign_flip
 
 Write = Callable[..., Path]
@@ -38,6 +39,7 @@ def evaluation(tmp_path: Path) -> Write:
                 "stop": "answered",
                 "prompt_tokens": 100,
                 "completion_tokens": 10 + len(name),
+                "seconds": 1.5 * len(name),
             }
             for number, exact in enumerate(scores)
         ]
@@ -123,10 +125,50 @@ def test_scores_between_0_and_1_get_the_sign_flip_test() -> None:
     assert paired([0.5, 1.0], [0.5, 0.2], seed=0).test is PairedTest.SIGN_FLIP
 
 
-def test_equal_systems_differ_by_no_more_than_so_many_questions_may_miss() -> None:
-    # 1 − 0.025^(1/20)
-    interval = difference_interval([0.0] * 20, seed=0)
-    assert (interval.low, interval.high) == pytest.approx((-0.1684, 0.1684), abs=1e-4)
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "size", "low", "high"),
+    [
+        # ±1.96 · sqrt(2 / 22 / 22): one question more for either side, and no difference.
+        (0, 0, 20, -0.1260, 0.1260),
+        # 1/152 ± 1.96 · sqrt((3 / 152 − (1 / 152)²) / 152)
+        (0, 1, 150, -0.0157, 0.0289),
+        # −6/23 ± 1.96 · sqrt((10 / 23 − (6 / 23)²) / 23)
+        (7, 1, 21, -0.5084, -0.0134),
+        # 20/22 ± 0.174, and no difference is above 1.
+        (0, 20, 20, 0.7351, 1.0),
+    ],
+)
+def test_the_interval_of_a_difference_in_few_questions_is_that_of_bonett_and_price(
+    only_first: int, only_second: int, size: int, low: float, high: float
+) -> None:
+    differences = [-1.0] * only_first + [1.0] * only_second + [0.0] * (size - only_first - only_second)
+    interval = difference_interval(differences, seed=0)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize("only_first", [0, 4])
+@pytest.mark.parametrize("size", [20, 60, 150, 500])
+def test_the_interval_of_a_difference_rises_with_it(size: int, only_first: int) -> None:
+    rest = size - only_first
+    found = [
+        difference_interval([-1.0] * only_first + [0.0] * (rest - better) + [1.0] * better, seed=1)
+        for better in range(rest + 1)
+    ]
+    assert all(one.high <= other.high and one.low < other.low for one, other in pairwise(found))
+
+
+def test_where_the_bootstrap_begins_the_interval_of_a_difference_in_f1_hardly_jumps() -> None:
+    nine, ten = (difference_interval([0.5] * better + [0.0] * (150 - better), seed=1) for better in (9, 10))
+    assert nine.low < ten.low
+    assert nine.high - ten.high < 0.005
+
+
+def test_a_difference_in_f1_of_few_questions_is_no_point() -> None:
+    # 0.5/152 ± 1.96 · sqrt((2.25 / 152 − (0.5 / 152)²) / 152)
+    interval = difference_interval([0.5] + [0.0] * 149, seed=0)
+    assert (interval.low, interval.high) == pytest.approx((-0.0160, 0.0226), abs=1e-4)
+    many = [0.01 * number for number in range(30)]
+    assert difference_interval(many, seed=0) == bootstrap(many, seed=0)
 
 
 def test_a_comparison_is_printed_and_written(evaluation: Write, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,12 +183,19 @@ def test_a_comparison_is_printed_and_written(evaluation: Write, capsys: pytest.C
     # F1 is 0.5 where EM is 0, so halves of the differences.
     assert re.search(r"\| F1 \| 62\.5 \| 87\.5 \| \+25\.0 .* sign flip", page)
     assert "| tokens per question | 111 | 112 | +1 | +1 to +1 |" in page
+    assert "| seconds of completions per question | 1.50 | 3.00 | +1.50 | +1.50 to +1.50 |" in page
     assert "| B alone | 5 |" in page
     assert f"A: `model-a`, {first / 'evaluate'}" in page
     shown = capsys.readouterr().out
     assert "McNemar" in shown
     assert "model-bb" in shown
     assert "compare: 8 questions; written to" in shown
+
+
+def test_predictions_without_seconds_are_compared_without_them(evaluation: Write) -> None:
+    first, second = evaluation("a", [1, 0], changes={1: {"seconds": None}}), evaluation("b", [1, 1])
+    assert compare_runs(first, second).seconds is None
+    assert "seconds" not in (second / "evaluate" / "comparison.md").read_text()
 
 
 def test_a_comparison_says_which_system_was_trained_on_the_questions(
@@ -224,6 +273,7 @@ def test_changed_questions_are_refused(evaluation: Write, change: dict[str, Any]
         ({"exact_match": 2}, "field 'exact_match'.*found 2"),
         ({"f1": float("nan")}, "field 'f1'.*found nan"),
         ({"prompt_tokens": -1}, "field 'prompt_tokens': must be a number of tokens"),
+        ({"seconds": float("inf")}, "field 'seconds': must be a number of seconds"),
         ({"golden_answers": "x"}, "field 'golden_answers': must be a list of texts"),
         ({"question": ""}, "field 'question': is empty"),
         ({"stop": "tired"}, "field 'stop': must be one of answered, .*found 'tired'"),

@@ -182,8 +182,10 @@ def test_scores_of_an_evaluation_stand_in_the_page(tmp_path: Path) -> None:
     scores = {
         "model": "weights",
         "quality": {
-            "questions": 60, "exact_match": 0.7, "f1": 0.75, "accuracy_substring": 0.8, "accuracy_tokens": 0.78
+            "questions": 60, "exact_match": 0.7, "f1": 0.75, "accuracy_substring": 0.8, "accuracy_tokens": 0.78,
+            "tokens": 1234.4,
         },
+        "cost": {"seconds": 2.5},
         "exact_match_interval": {"low": 0.58, "high": 0.81},
         "f1_interval": {"low": 0.65, "high": 0.85},
         "accuracy_tokens_interval": {"low": 0.68, "high": 0.88},
@@ -195,7 +197,21 @@ def test_scores_of_an_evaluation_stand_in_the_page(tmp_path: Path) -> None:
     assert "`weights` over 60 questions." in page
     assert "| EM | 70.0 | 58.0 to 81.0 |" in page
     assert "| Acc (whole tokens) | 78.0 | 68.0 to 88.0 |" in page
+    assert "| tokens per question | 1,234 |   |" in page
+    assert "| seconds of completions per question | 2.50 |   |" in page
     assert "Warning: 2 of 60 evaluated questions occur among the 9 that" in page
+
+
+def test_scores_of_an_earlier_version_stand_in_the_page_without_what_they_lack(tmp_path: Path) -> None:
+    _write(tmp_path / "train", [_update(1, (0.25, 0.3, 0.09))])
+    quality = {"questions": 60, "exact_match": 0.7, "f1": 0.75, "accuracy_substring": 0.8, "accuracy_tokens": 0.78}
+    between = {"low": 0.58, "high": 0.81}
+    scores = {"model": "weights", "quality": quality, "exact_match_interval": between, "f1_interval": between}
+    (tmp_path / "evaluate").mkdir()
+    (tmp_path / "evaluate" / "scores.json").write_text(json.dumps(scores))
+    page = report(load_config(None, [f"run.folder={tmp_path}"]))[1].read_text()
+    assert "| Acc (whole tokens) | 78.0 |   |" in page
+    assert "per question" not in page
 
 
 def _verdict(folder: Path, losses: Losses, sigmas: tuple[float, float, float]) -> list[str]:

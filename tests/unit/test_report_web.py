@@ -171,7 +171,14 @@ def scored(run: Path, **others: Any) -> str:
 def test_scores_have_both_accs_and_intervals_below_them(run: Path) -> None:
     page = scored(run)
     assert '<td>50.0<span class="between">20.0 to 80.0</span></td><td>55.0</td><td>65.0</td><td>60.0</td>' in page
-    assert "<td>1,234</td>" in page
+    assert "<td>1,234</td><td></td>" in page
+
+
+def test_scores_have_the_seconds_of_their_completions_and_groups_their_intervals(run: Path) -> None:
+    group = {"questions": 30, "exact_match": 0.5, "f1": 0.55, "f1_interval": {"low": 0.25, "high": 0.75}}
+    page = scored(run, cost={"seconds": 2.5}, by_kind={"bridge": group, "comparison": group})
+    assert "<td>1,234</td><td>2.50</td>" in page
+    assert '<td>30</td><td>50.0</td><td>55.0<span class="between">25.0 to 75.0</span></td>' in page
 
 
 def test_questions_that_were_trained_on_are_warned_of_and_the_others_scored(run: Path) -> None:

@@ -154,7 +154,7 @@ def test_the_command_prints_tables_and_writes_a_page(tmp_path: Path, capsys: pyt
     assert main(["score", str(path), str(gold), "--out", str(tmp_path / "page.md")]) == 0
     page = (tmp_path / "page.md").read_text()
     assert "| EM | 75.0 |" in page
-    assert "| comparison | 2 | 50.0 |" in page
+    assert "| comparison | 2 | 50.0 (0.0 to 100.0) | 0.0 (0.0 to 84.2) |" in page
     assert "tokens per question" not in page
     assert "Scores of 4 questions" in capsys.readouterr().out
     assert main(["score", str(path), str(gold), "--out", str(tmp_path / "none" / "page.md")]) == 2

@@ -1,12 +1,13 @@
 import json
 from dataclasses import asdict
+from itertools import pairwise
 
 import pytest
 
 from steper_ray.core.recall import Recall
 from steper_ray.core.types import FailureKind, Passage, Question, Step, StopReason, Trajectory, Usage
 from steper_ray.data.contamination import Contamination, Trained, id_hash, question_hash
-from steper_ray.evaluate.interval import bootstrap, score_interval
+from steper_ray.evaluate.interval import bootstrap, most, score_interval
 from steper_ray.evaluate.prediction import Prediction, prediction_row, predictions_of
 from steper_ray.evaluate.scores import StageScore, score
 from steper_ray.evaluate.table import markdown, score_tables
@@ -53,6 +54,8 @@ def test_groups_add_up_to_all_questions() -> None:
     scores = score(_predictions(), seed=0)
     assert {kind: group.questions for kind, group in scores.by_kind.items()} == {"bridge": 2, "comparison": 2}
     assert scores.by_kind["bridge"].exact_match == 0.5
+    assert scores.by_kind["comparison"].f1_interval == scores.by_kind["comparison"].accuracy_tokens_interval
+    assert scores.f1_interval == scores.quality.f1_interval
     assert {hops: group.questions for hops, group in scores.by_hops.items()} == {0: 1, 1: 1, 2: 2}
 
 
@@ -91,9 +94,37 @@ def test_a_score_that_is_the_same_for_all_questions_still_has_an_interval(value,
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-4)
 
 
-def test_other_scores_have_the_bootstraps_interval() -> None:
-    for values in ([0.0, 1.0, 1.0], [0.5, 0.5]):
-        assert score_interval(values, seed=2) == bootstrap(values, seed=2)
+@pytest.mark.parametrize(
+    ("right", "size", "bound"),
+    # (1 − p)² = 0.025; 1 − p² = 0.025; (1 − p)²⁰ + 20 p (1 − p)¹⁹ = 0.025; 9 of 150 and 7,405 as tables have them.
+    [(0, 2, 0.8419), (1, 2, 0.9874), (2, 2, 1.0), (1, 20, 0.2487), (9, 150, 0.1108), (0, 7405, 0.000498)],
+)
+def test_the_exact_bound_is_that_of_clopper_and_pearson(right, size, bound) -> None:
+    assert most(right, size) == pytest.approx(bound, abs=1e-4 if bound > 0.01 else 1e-6)
+
+
+def test_a_score_of_few_right_or_few_wrong_questions_has_the_exact_bound() -> None:
+    assert score_interval([1.0] + [0.0] * 19, seed=0).high == pytest.approx(0.2487, abs=1e-4)
+    assert score_interval([0.0] + [1.0] * 19, seed=0).low == pytest.approx(1 - 0.2487, abs=1e-4)
+    # Ten right and ten wrong: the bootstrap, 14 of 20 at most.
+    half = [1.0] * 10 + [0.0] * 10
+    assert score_interval(half, seed=0) == bootstrap(half, seed=0)
+
+
+@pytest.mark.parametrize("size", [20, 60, 100, 150, 500])
+def test_an_interval_never_shrinks_where_the_score_rises(size) -> None:
+    # With one seed the same questions are drawn each time, so the bootstrap rises as well. In the middle nothing joins.
+    counts = sorted({*range(14), *range(0, size, max(size // 10, 1)), *range(size - 13, size + 1)} & {*range(size + 1)})
+    found = [score_interval([1.0] * right + [0.0] * (size - right), seed=1) for right in counts]
+    assert all(one.high <= other.high and one.low <= other.low for one, other in pairwise(found))
+
+
+def test_scores_between_0_and_1_reach_no_less_far_than_0_and_1_do() -> None:
+    # Of 20: as far as if all had 0, and with one half of 20 no less.
+    interval = score_interval([0.5] + [0.0] * 19, seed=2)
+    assert (interval.low, interval.high) == pytest.approx((0.0, 0.1684), abs=1e-4)
+    values = [0.1 * (number % 10) for number in range(100)]
+    assert score_interval(values, seed=2) == bootstrap(values, seed=2)
 
 
 def test_support_is_that_of_all_passages_retrieved_and_a_failed_question_has_none() -> None:
@@ -168,7 +199,10 @@ def test_the_scores_are_json_and_the_page_shows_every_table() -> None:
     assert "| failed: timeout | 1 |" in page
     assert "| 1 to 2 | 100.0 | 100.0 | 100.0 |" in page
     # None of two right: up to 1 − 0.025^(1/2) of all such questions; no tokens, since neither was finished.
-    assert "| comparison | 2 | 0.0 | 0.0 to 84.2 | 0.0 | 0.0 | 0.0 | 0 |" in page
+    none = "0.0 (0.0 to 84.2)"
+    assert f"| comparison | 2 | {none} | {none} | {none} | {none} | 0 |" in page
+    # Neither of two has F1 0, nor Acc: down to 0.025^(1/2).
+    assert "| bridge | 2 | 50.0 (0.0 to 100.0) | 83.3 (15.8 to 100.0) | 100.0 (15.8 to 100.0) |" in page
     assert "## Scores of 4 questions, 220 tokens each" in page
     assert "| reasoning_expansion | 0.5000 | 87.5 | 40 |" in page
     assert "\n\n\n" not in page
