@@ -45,7 +45,8 @@ def run(tmp_path: Path) -> Path:
         "stages": {"reasoning_initialization": 50, "reasoning_expansion": 0, "reasoning_aggregation": 150},
     }
     manifest(folder / "generate" / "samples", "samples", chosen)
-    manifest(folder / "train", "train", {"samples": 200, "trained": 180, "held_out": 15, "dropped_too_long": 5})
+    trained = {"trained": 145, "held_out": 15, "dropped_too_long": 5, "not_reached": 25, "not_in_preset": 10}
+    manifest(folder / "train", "train", {"samples": 200, **trained})
     return folder
 
 
@@ -56,7 +57,16 @@ def test_the_funnel_loses_nothing_without_a_reason(run: Path) -> None:
         Level("trajectories finished", 110, {"failed: timeout": 6, "not started": 4}),
         Level("trajectories used", 90, {"dropped: wrong_answer": 20}),
         Level("samples made", 200),
-        Level("samples trained", 180, {"held out": 15, "dropped: too_long": 5}),
+        Level(
+            "samples trained",
+            145,
+            {
+                "held out": 15,
+                "dropped: too_long": 5,
+                "not reached: fewer updates than an epoch": 25,
+                "not in the loss preset": 10,
+            },
+        ),
     ]
     assert [level.all for level in levels] == [120, 120, 110, 200, 200]
 
@@ -172,6 +182,20 @@ def test_scores_have_both_accs_and_intervals_below_them(run: Path) -> None:
     page = scored(run)
     assert '<td>50.0<span class="between">20.0 to 80.0</span></td><td>55.0</td><td>65.0</td><td>60.0</td>' in page
     assert "<td>1,234</td>" in page
+
+
+@pytest.mark.parametrize(
+    "foreign", [{"em": 0.3}, {"model": "m", "quality": 0.3}, {"model": "m", "quality": {"questions": 9, "f1": 0.3}}]
+)
+def test_scores_that_no_evaluation_wrote_are_left_out_and_named(
+    run: Path, foreign: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "notes").mkdir()
+    (run / "notes" / "scores.json").write_text(json.dumps(foreign))
+    page = scored(run)
+    assert '<th scope="row">evaluate</th>' in page
+    assert '<th scope="row">notes</th>' not in page
+    assert f"warning: {run / 'notes' / 'scores.json'} is left out" in capsys.readouterr().out
 
 
 def test_questions_that_were_trained_on_are_warned_of_and_the_others_scored(run: Path) -> None:
