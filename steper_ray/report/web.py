@@ -39,7 +39,7 @@ def web_page(
         examples: trajectories to show, by run's name.
         lengths: by run's name.
     """
-    told = [run for run in runs if examples.get(run.name)]
+    told = [run for run in runs if (found := examples.get(run.name)) and (found.worst or found.typical)]
     parts: list[tuple[str, str, Markup | None]] = [
         ("funnel", "From questions to samples", _beside(runs, _funnel, lambda run: bool(funnel(run)))),
         ("stages", "Stages and lengths", _stages(runs, lengths)),
@@ -176,6 +176,8 @@ def _examples(run: RunRecord, examples: Mapping[str, Examples | None]) -> Markup
         ("worst", "wrong answers, the lowest F1 and then the most tokens first", chosen.worst),
         ("typical", "nearest to the median of steps and tokens, right and wrong as often as in all", chosen.typical),
     ):
+        if not found:
+            continue
         parts.append(element("h3", f"The {len(found)} {'most ' if title == 'typical' else ''}{title} of {of}"))
         parts.append(element("p", f"{what[:1].upper()}{what[1:]}.", class_="quiet"))
         parts += [tell_trajectory(shown) for shown in found]
@@ -190,7 +192,7 @@ def _settings(run: RunRecord) -> Markup:
     parts = [table(["phase", "fingerprint", "steper_ray", "written"], rows)]
     for phase, values in run.settings.items():
         lines = settings_that_differ(values)
-        told = f"{phase}: {len(lines)} settings that are not the default"
+        told = f"{phase}: settings that are not the default ({len(lines)})"
         parts.append(folded(told, preformatted("\n".join(lines) or "none")))
     return join(parts)
 

@@ -13,7 +13,7 @@ from steper_ray.config import load_config
 from steper_ray.core.identity import content_id
 from steper_ray.core.types import Passage, Question, Step, StopReason, Trajectory
 from steper_ray.evaluate.table import Table
-from steper_ray.report.chosen import Shown, typical_rows, worst_rows
+from steper_ray.report.chosen import Examples, Shown, typical_rows, worst_rows
 from steper_ray.report.funnel import Level, funnel
 from steper_ray.report.html import Markup, element, folded, table
 from steper_ray.report.lengths import Spread, read_lengths, spread
@@ -21,7 +21,7 @@ from steper_ray.report.pictures import line_look
 from steper_ray.report.record import read_run
 from steper_ray.report.run import _names, report, report_runs
 from steper_ray.report.told import tell_trajectory
-from steper_ray.report.web import settings_that_differ
+from steper_ray.report.web import settings_that_differ, web_page
 from steper_ray.student.units import Segment, Stage, Unit
 from steper_ray.train.store import units_table, write_units
 
@@ -265,6 +265,17 @@ def test_titles_of_folded_passages_are_there_for_paper() -> None:
     page = told_page(Question("q", "Who?", ("x",), gold_ids=("b",)), Passage("a", "One", "x"), Passage("b", "", "y"))
     paper = '<p class="paper">2 new passages, 1 gold: <span class="title">One</span>; <span class="gold">b</span></p>'
     assert paper in page
+
+
+def test_where_no_answer_is_wrong_there_is_no_heading_for_the_worst(run: Path) -> None:
+    scored(run)
+    record = read_run(load_config(None, [f"run.folder={run}"]))
+    facts = {"question": "Who?", "answer": "x", "golden_answers": ["x"]}
+    shown = Shown(row("q", 1.0, 30) | facts, Trajectory(Question("q", "Who?", ("x",)), 0, (), "x", StopReason.ANSWERED))
+    page = web_page([record], {}, {"mine": Examples([], [shown])}, {})
+    assert "The 1 most typical of evaluate" in page
+    assert "worst of" not in page
+    assert 'id="examples"' not in web_page([record], {}, {"mine": Examples([], [])}, {})
 
 
 # Several runs
