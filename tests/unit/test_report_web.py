@@ -185,7 +185,13 @@ def test_scores_have_both_accs_and_intervals_below_them(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "foreign", [{"em": 0.3}, {"model": "m", "quality": 0.3}, {"model": "m", "quality": {"questions": 9, "f1": 0.3}}]
+    "foreign",
+    [
+        {"em": 0.3},
+        {"model": "m", "quality": 0.3},
+        {"model": "m", "quality": {"questions": 9, "f1": 0.3}},
+        {"quality": dict.fromkeys(("questions", "exact_match", "f1", "accuracy_substring", "accuracy_tokens"), 1)},
+    ],
 )
 def test_scores_that_no_evaluation_wrote_are_left_out_and_named(
     run: Path, foreign: dict[str, Any], capsys: pytest.CaptureFixture[str]
