@@ -13,6 +13,8 @@ from steper_ray.runs import CONFIG_FILE, MANIFEST_FILE
 
 Values = Mapping[str, Any]
 SCORES_FILE = "scores.json"
+_SHOWN = {"questions", "exact_match", "f1", "accuracy_substring", "accuracy_tokens"}
+"""Of the quality of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -131,15 +133,23 @@ def _samples_folder(config: Config, train: Path) -> Path:
 
 
 def _evaluations(config: Config) -> list[EvaluationRecord]:
-    """The run's own, and every other folder of it that holds scores."""
+    """The run's own, and every other folder of it that holds scores; what no evaluation wrote is left out."""
     own = config.folder("evaluate")
     others = sorted(path.parent for path in config.run.folder.glob(f"*/{SCORES_FILE}"))
-    folders = dict.fromkeys([own, *others])
-    return [
-        EvaluationRecord(folder.name, folder, scores)
-        for folder in folders
-        if (scores := read_json(folder / SCORES_FILE))
-    ]
+    found = []
+    for folder in dict.fromkeys([own, *others]):
+        scores = read_json(folder / SCORES_FILE)
+        if scores and not _is_of_evaluation(scores):
+            print(f"warning: {folder / SCORES_FILE} is left out: no scores as `steper evaluate` writes them")
+        elif scores:
+            found.append(EvaluationRecord(folder.name, folder, scores))
+    return found
+
+
+def _is_of_evaluation(scores: Values) -> bool:
+    """Whether they name a model and have what every table shows; intervals and counts differ between versions."""
+    quality = scores.get("quality")
+    return "model" in scores and isinstance(quality, dict) and quality.keys() >= _SHOWN
 
 
 def _counts(manifests: Mapping[str, Values], phase: str) -> Values:

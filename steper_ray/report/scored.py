@@ -7,6 +7,7 @@ from steper_ray.core.types import STAGE_TERMS
 from steper_ray.data.contamination import told_contamination
 from steper_ray.report.html import Markup, figure, table
 from steper_ray.report.record import RunRecord
+from steper_ray.report.words import counted
 
 _SCORES = (
     ("EM", "exact_match"),
@@ -121,9 +122,9 @@ def stage_table(runs: Sequence[RunRecord]) -> Markup | None:
         points = run.history.held_out if run.history else []
         ends = [points[0], points[-1]] if len(points) > 1 else list(points)
         for point in ends:
-            told = f"held out, after {point.number:,} updates" if point.number else "held out, before the training"
+            when = f"after {counted(point.number, 'update')}" if point.number else "before the training"
             cells = {term: (point.losses.get(term), point.accuracies.get(term)) for term in STAGE_TERMS.values()}
-            rows.append([_label(runs, run, told), *_stage_cells(cells)])
+            rows.append([_label(runs, run, f"held out, {when}"), *_stage_cells(cells)])
         for one in run.evaluations:
             stages = one.scores.get("stages") or {}
             cells = {

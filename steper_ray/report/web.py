@@ -39,10 +39,10 @@ def web_page(
         examples: trajectories to show, by run's name.
         lengths: by run's name.
     """
-    told = [run for run in runs if examples.get(run.name)]
+    told = [run for run in runs if (found := examples.get(run.name)) and (found.worst or found.typical)]
     parts: list[tuple[str, str, Markup | None]] = [
         ("funnel", "From questions to samples", _beside(runs, _funnel, lambda run: bool(funnel(run)))),
-        ("stages", "Stages and lengths", _beside(runs, lambda run: _balance(run, lengths.get(run.name)), _has_samples)),
+        ("stages", "Stages and lengths", _stages(runs, lengths)),
         ("difficulty", "Difficulty of the stages", _beside(runs, lambda run: _difficulty(run, pictures), _has_history)),
         ("tokens", "Loss and token accuracy per stage", stage_table(runs)),
         ("scores", "Scores", _scores(runs)),
@@ -80,10 +80,6 @@ def _beside(runs: Sequence[RunRecord], part: RunPart, has: Callable[[RunRecord],
     return element("div", *shown, class_="runs")
 
 
-def _has_samples(run: RunRecord) -> bool:
-    return bool(run.samples)
-
-
 def _has_history(run: RunRecord) -> bool:
     return run.history is not None
 
@@ -103,7 +99,17 @@ def _funnel(run: RunRecord) -> Markup:
     return join(parts)
 
 
-def _balance(run: RunRecord, lengths: Lengths | None) -> Markup:
+def _stages(runs: Sequence[RunRecord], lengths: Mapping[str, Lengths | None]) -> Markup | None:
+    """A training may have its samples from elsewhere: lengths then stand alone."""
+
+    def both(run: RunRecord) -> Markup:
+        found = lengths.get(run.name)
+        return join([*([_balance(run)] if run.samples else []), *([_lengths_table(found)] if found else [])])
+
+    return _beside(runs, both, lambda run: bool(run.samples or lengths.get(run.name)))
+
+
+def _balance(run: RunRecord) -> Markup:
     stages: Mapping[str, int] = run.samples.get("stages", {})
     total = sum(stages.values()) or 1
     parts = []
@@ -111,16 +117,17 @@ def _balance(run: RunRecord, lengths: Lengths | None) -> Markup:
         number = int(stages.get(stage.value, 0))
         text = f"{STAGE_NAMES[term]}: {number:,} samples, {number / total:.1%}"
         parts.append(element("div", text, bar(number / total, COLOURS[term]), class_="level"))
-    if lengths:
-        rows = [
-            [name, *(f"{value:,}" for value in (one.count, one.median, one.high, one.most))]
-            for name, one in (
-                ("whole units", lengths.units),
-                *((f"targets, {STAGE_NAMES[term]}", found) for term, found in lengths.targets.items()),
-            )
-        ]
-        parts.append(table(["tokens", "number", "median", "90 %", "most"], rows, "Lengths in tokens"))
     return join(parts)
+
+
+def _lengths_table(lengths: Lengths) -> Markup:
+    spreads = {"whole units": lengths.units}
+    spreads |= {f"targets, {STAGE_NAMES[term]}": found for term, found in lengths.targets.items()}
+    rows = [
+        [name, *(f"{value:,}" for value in (one.count, one.median, one.high, one.most))]
+        for name, one in spreads.items()
+    ]
+    return table(["tokens", "number", "median", "90 %", "most"], rows, "Lengths in tokens")
 
 
 def _difficulty(run: RunRecord, pictures: Mapping[str, Mapping[str, Path]]) -> Markup:
@@ -169,6 +176,8 @@ def _examples(run: RunRecord, examples: Mapping[str, Examples | None]) -> Markup
         ("worst", "wrong answers, the lowest F1 and then the most tokens first", chosen.worst),
         ("typical", "nearest to the median of steps and tokens, right and wrong as often as in all", chosen.typical),
     ):
+        if not found:
+            continue
         parts.append(element("h3", f"The {len(found)} {'most ' if title == 'typical' else ''}{title} of {of}"))
         parts.append(element("p", f"{what[:1].upper()}{what[1:]}.", class_="quiet"))
         parts += [tell_trajectory(shown) for shown in found]
@@ -183,7 +192,7 @@ def _settings(run: RunRecord) -> Markup:
     parts = [table(["phase", "fingerprint", "steper_ray", "written"], rows)]
     for phase, values in run.settings.items():
         lines = settings_that_differ(values)
-        told = f"{phase}: {len(lines)} settings that are not the default"
+        told = f"{phase}: settings that are not the default ({len(lines)})"
         parts.append(folded(told, preformatted("\n".join(lines) or "none")))
     return join(parts)
 

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from steper_ray.core.types import Passage, Question, Step, StopReason, Trajectory, Usage
+from steper_ray.core.types import Passage, Question, Stage, Step, StopReason, Trajectory, Usage
 from steper_ray.data.schemas import TRAJECTORIES, trajectory_row
 from steper_ray.drive.writer import PartWriter
 from steper_ray.report.run import report_runs
+from steper_ray.student.units import Segment, Unit
+from steper_ray.train.store import units_table, write_units
 from tests.browser.pdf import text_of
 
 pytestmark = pytest.mark.browser
@@ -30,7 +33,7 @@ def write_run(run: Path) -> None:
     stages = {"reasoning_initialization": 80, "reasoning_expansion": 50, "reasoning_aggregation": 100}
     made = {"asked": 120, "finished": 118, "failed": {"timeout": 2}, "not_started": 0}
     chosen = {"finished": 118, "used": 100, "dropped": {"wrong_answer": 18}, "samples": 230, "stages": stages}
-    trained = {"samples": 230, "trained": 220, "held_out": 10}
+    trained = {"samples": 230, "trained": 200, "held_out": 10, "not_reached": 15, "not_in_preset": 5}
     for phase, folder, counts in (
         ("generate", "generate", made),
         ("samples", "generate/samples", chosen),
@@ -45,10 +48,18 @@ def write_run(run: Path) -> None:
         {"update": number, **{f"L_{t}": 1 / number for t in TERMS}, **{f"sigma_{t}": 0.9 for t in TERMS}}
         for number in range(1, 30)
     ]
+    points = {"L": 12.345, "accuracy": 0.75}
+    held_out = {f"{measure}_{term}": value for measure, value in points.items() for term in TERMS}
+    lines += [{"update": number, "held_out": held_out} for number in (0, 29)]
     (run / "train" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run / "train" / "tokens").mkdir()
+    targets = [Segment(f"s{number}", stage, 4 * number, 4 * number + 3) for number, stage in enumerate(Stage)]
+    unit = Unit("u", "u", np.arange(1500, dtype=np.int32), tuple(targets))
+    write_units(run / "train" / "tokens" / "units.arrow", [units_table([unit])])
     interval = {"low": 0.2, "high": 0.8}
     quality = {"questions": 2, "exact_match": 0.5, "f1": 0.5, "tokens": 900.0}
     recall = [{"any": 1.0, "all": 0.5, "fraction": 0.75}] * 3
+    (run / "generate" / "stats.json").write_text(json.dumps({"all": {"recall_by_step": recall}}))
     quality |= {"accuracy_substring": 0.5, "accuracy_tokens": 0.5}
     scores = {"model": "weights", "quality": quality, "exact_match_interval": interval, "f1_interval": interval}
     (run / "evaluate" / "scores.json").write_text(json.dumps({**scores, "recall": recall, "steps_mean": 2.0}))
@@ -183,7 +194,8 @@ def test_the_pdf_holds_scores_steps_and_settings(page_file: Path, chromium: Any)
     page = chromium.new_page()
     page.goto(page_file.as_uri())
     text = text_of(page.pdf(format="A4")).replace(" ", "")
-    for told in ("45.0 to 60.7", "Step 1: who?", "Step 2: and then?", "Rationale", "loop.k=7"):
+    tables = ("held out, before the training", "held out, after 29 updates", "targets, expansion", "teacher: fraction")
+    for told in (*tables, "45.0 to 60.7", "Step 1: who?", "Step 2: and then?", "Rationale", "loop.k=7"):
         assert told.replace(" ", "") in text, told
     assert "averylongword" not in text
     page.close()

@@ -13,7 +13,7 @@ from steper_ray.config import load_config
 from steper_ray.core.identity import content_id
 from steper_ray.core.types import Passage, Question, Step, StopReason, Trajectory
 from steper_ray.evaluate.table import Table
-from steper_ray.report.chosen import Shown, typical_rows, worst_rows
+from steper_ray.report.chosen import Examples, Shown, typical_rows, worst_rows
 from steper_ray.report.funnel import Level, funnel
 from steper_ray.report.html import Markup, element, folded, table
 from steper_ray.report.lengths import Spread, read_lengths, spread
@@ -21,7 +21,7 @@ from steper_ray.report.pictures import line_look
 from steper_ray.report.record import read_run
 from steper_ray.report.run import _names, report, report_runs
 from steper_ray.report.told import tell_trajectory
-from steper_ray.report.web import settings_that_differ
+from steper_ray.report.web import settings_that_differ, web_page
 from steper_ray.student.units import Segment, Stage, Unit
 from steper_ray.train.store import units_table, write_units
 
@@ -45,7 +45,8 @@ def run(tmp_path: Path) -> Path:
         "stages": {"reasoning_initialization": 50, "reasoning_expansion": 0, "reasoning_aggregation": 150},
     }
     manifest(folder / "generate" / "samples", "samples", chosen)
-    manifest(folder / "train", "train", {"samples": 200, "trained": 180, "held_out": 15, "dropped_too_long": 5})
+    trained = {"trained": 145, "held_out": 15, "dropped_too_long": 5, "not_reached": 25, "not_in_preset": 10}
+    manifest(folder / "train", "train", {"samples": 200, **trained})
     return folder
 
 
@@ -56,7 +57,16 @@ def test_the_funnel_loses_nothing_without_a_reason(run: Path) -> None:
         Level("trajectories finished", 110, {"failed: timeout": 6, "not started": 4}),
         Level("trajectories used", 90, {"dropped: wrong_answer": 20}),
         Level("samples made", 200),
-        Level("samples trained", 180, {"held out": 15, "dropped: too_long": 5}),
+        Level(
+            "samples trained",
+            145,
+            {
+                "held out": 15,
+                "dropped: too_long": 5,
+                "not reached: fewer updates than an epoch": 25,
+                "not in the loss preset": 10,
+            },
+        ),
     ]
     assert [level.all for level in levels] == [120, 120, 110, 200, 200]
 
@@ -181,6 +191,26 @@ def test_scores_have_the_seconds_of_their_completions_and_groups_their_intervals
     assert '<td>30</td><td>50.0</td><td>55.0<span class="between">25.0 to 75.0</span></td>' in page
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"em": 0.3},
+        {"model": "m", "quality": 0.3},
+        {"model": "m", "quality": {"questions": 9, "f1": 0.3}},
+        {"quality": dict.fromkeys(("questions", "exact_match", "f1", "accuracy_substring", "accuracy_tokens"), 1)},
+    ],
+)
+def test_scores_that_no_evaluation_wrote_are_left_out_and_named(
+    run: Path, foreign: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "notes").mkdir()
+    (run / "notes" / "scores.json").write_text(json.dumps(foreign))
+    page = scored(run)
+    assert '<th scope="row">evaluate</th>' in page
+    assert '<th scope="row">notes</th>' not in page
+    assert f"warning: {run / 'notes' / 'scores.json'} is left out" in capsys.readouterr().out
+
+
 def test_questions_that_were_trained_on_are_warned_of_and_the_others_scored(run: Path) -> None:
     known = {"questions": 60, "trained": 9, "by_id": 2, "by_text": 0, "either": 2}
     unseen = {"questions": 58, "exact_match": 0.25, "f1": 0.3, "tokens": 900.0}
@@ -248,6 +278,17 @@ def test_titles_of_folded_passages_are_there_for_paper() -> None:
     page = told_page(Question("q", "Who?", ("x",), gold_ids=("b",)), Passage("a", "One", "x"), Passage("b", "", "y"))
     paper = '<p class="paper">2 new passages, 1 gold: <span class="title">One</span>; <span class="gold">b</span></p>'
     assert paper in page
+
+
+def test_where_no_answer_is_wrong_there_is_no_heading_for_the_worst(run: Path) -> None:
+    scored(run)
+    record = read_run(load_config(None, [f"run.folder={run}"]))
+    facts = {"question": "Who?", "answer": "x", "golden_answers": ["x"]}
+    shown = Shown(row("q", 1.0, 30) | facts, Trajectory(Question("q", "Who?", ("x",)), 0, (), "x", StopReason.ANSWERED))
+    page = web_page([record], {}, {"mine": Examples([], [shown])}, {})
+    assert "The 1 most typical of evaluate" in page
+    assert "worst of" not in page
+    assert 'id="examples"' not in web_page([record], {}, {"mine": Examples([], [])}, {})
 
 
 # Several runs
