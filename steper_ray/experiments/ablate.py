@@ -42,7 +42,10 @@ def ablate(config: Config) -> list[Outcome]:
         for note in notes:
             print(f"warning: {note}")
         connect(config.ray)
-        outcomes, failed = finish(config, plan, member_runs(config, plan, inputs), _parallel(config), notes)
+        import ray
+
+        parallel = members_at_a_time(config, ray.cluster_resources())
+        outcomes, failed = finish(config, plan, member_runs(config, plan, inputs), parallel, notes)
     if failed:
         told = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise PhaseFailed(f"{len(failed)} members could not be finished: {told}. The same command continues")
@@ -88,13 +91,15 @@ def _make_samples(config: Config, forms: set[Form]) -> None:
             samples(held_out_config(config, form))
 
 
-def _parallel(config: Config) -> int:
-    """As asked; else what the GPUs take, or the CPUs of a cluster; on one machine without GPUs one at a time."""
-    import ray
+def members_at_a_time(config: Config, there: Mapping[str, float]) -> int:
+    """As asked; else what the GPUs take, or the CPUs of a cluster; on one machine without GPUs one at a time.
 
+    Args:
+        config: its `ablate.parallel`, `ray` and `train` sections.
+        there: the cluster's resources by name, as Ray tells them.
+    """
     if config.ablate.parallel is not None:
         return config.ablate.parallel
-    there: dict[str, float] = ray.cluster_resources()
     train = config.train
     if train.gpus_per_worker:
         return max(1, int(there.get("GPU", 0) // (train.workers * train.gpus_per_worker)))

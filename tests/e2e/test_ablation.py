@@ -1,6 +1,9 @@
 """`steper ablate` as a user runs it: a small world, recorded trajectories, a tiny model, three trainings, the table."""
 
 import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +12,14 @@ import pytest
 from steper_ray.cli import main
 from steper_ray.config import load_config
 from steper_ray.demo.writer import write_world
+from steper_ray.drive.lock import holder_of
 from steper_ray.generate.run import generate
 from steper_ray.index.run import build
+from steper_ray.telemetry.log import read_log
+from steper_ray.train.checkpoint_folders import all_checkpoints
+from steper_ray.train.telling import PART
 from tests.train.tiny import write_model
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene, pytest.mark.slow, pytest.mark.usefixtures("ray_cluster")]
 
@@ -43,6 +51,34 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         "ablate.controls=[target_tokens]",
         "ablate.updates=3",
     ]
+
+
+def kill_the_training_in(members: Path) -> None:
+    """SIGKILL the process of a member when its training has a checkpoint."""
+    (train,) = wait_until(lambda: [place for place in members.glob("*/train") if all_checkpoints(place)])
+    holder = holder_of(train)
+    assert holder is not None
+    assert holder.pid != os.getpid()
+    os.kill(holder.pid, signal.SIGKILL)
+
+
+def test_a_member_whose_process_is_killed_is_named_and_continued(
+    settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = ["ablate.members=[steper]", "ablate.parallel=2", "train.checkpoint_every=1"]
+    told = ["ablate", *settings, f"ablate.folder={tmp_path}", *alone]
+    with ThreadPoolExecutor(1) as pool:
+        killer = pool.submit(kill_the_training_in, tmp_path / "members")
+        assert main(told) == 1
+        killer.result()
+    (member,) = (tmp_path / "members").iterdir()
+    assert not (member / "done.json").exists()
+    assert f"{member.name}: its process died" in capsys.readouterr().err
+    assert main(told) == 0
+    starts = [line for line in read_log(member / "train", PART) if line["event"].startswith("workers_")]
+    assert [line["event"] for line in starts] == ["workers_started", "workers_resumed"]
+    assert starts[1]["after"] >= 1
+    assert [row["updates"] for row in json.loads((tmp_path / "ablation.json").read_text())["rows"]] == [3]
 
 
 def test_all_members_stand_in_the_table_and_a_second_run_trains_nothing(

@@ -83,6 +83,48 @@ def test_one_step_retrieves_once_and_closed_book_never(scores: dict[str, dict[st
     assert all(len(row["steps"][0]["retrieved"]) == 2 for row in rows)
 
 
+def test_self_ask_searches_with_its_follow_ups_and_its_paragraphs_are_named_as_musique_names_them(
+    halsey: Path, tmp_path: Path
+) -> None:
+    parts = [
+        {"question": "Jim Halsey >> guided the career of", "answer": "Roy Clark"},
+        {"question": "Which show did #1 host?", "answer": "Hee Haw"},
+    ]
+    passages = [json.loads(line) for line in (halsey / "corpus.jsonl").read_text().splitlines()]
+    paragraphs = [
+        {"idx": number, "title": passage["title"], "paragraph_text": passage["text"], "is_supporting": number in (0, 1)}
+        for number, passage in enumerate(passages)
+    ]
+    row = {"id": "2hop__1", "question": "Which show was hosted by whom Jim Halsey guided?", "answer": "Hee Haw"}
+    write(tmp_path / "self_ask.jsonl", [{**row, "question_decomposition": parts, "paragraphs": paragraphs}])
+    told = [
+        f"run.folder={tmp_path}",
+        f"index.folder={halsey / 'index'}",
+        "loop.strategy=self_ask",
+        "loop.k=1",
+        "student.backend=replay",
+        f"student.recordings={tmp_path / 'self_ask.jsonl'}",
+        "student.demonstrations=builtin",
+        f"evaluate.questions={tmp_path / 'self_ask.jsonl'}",
+    ]
+    scores = evaluate(load_config(None, told))
+    assert (scores.quality.exact_match, scores.steps_histogram) == (1.0, {3: 1})
+    (found,) = read_rows(tmp_path / "evaluate" / "trajectories", TRAJECTORIES)
+    assert [step["query"] for step in found["steps"]] == [
+        row["question"],
+        "Jim Halsey >> guided the career of",
+        "Which show did Roy Clark host?",
+    ]
+    assert "Student: `replay`, multi_step, self_ask." in (tmp_path / "evaluate" / "scores.md").read_text()
+    # What the three searches found: paragraphs 0 and 1, and nothing else.
+    assert json.loads((tmp_path / "evaluate" / "predictions.musique.jsonl").read_text()) == {
+        "id": "2hop__1",
+        "predicted_answer": "Hee Haw",
+        "predicted_support_idxs": [0, 1],
+        "predicted_answerable": True,
+    }
+
+
 def test_another_system_needs_another_folder(scores: dict[str, dict[str, Any]], folder: Path) -> None:
     taken = [*settings(folder, "closed_book"), f"evaluate.folder={folder / 'one_step' / 'evaluate'}"]
     with pytest.raises(RunFolderError, match="Use another folder"):

@@ -15,6 +15,7 @@ from steper_ray.data.contamination import Contamination, hash_line, write_hashes
 from steper_ray.data.schemas import SAMPLES, TRAJECTORIES, part_files, read_rows, sample_row, trajectory_of
 from steper_ray.drive.writer import PartWriter
 from steper_ray.errors import RunFolderError
+from steper_ray.evaluate.rescore import score_file
 from steper_ray.evaluate.run import evaluate
 from steper_ray.runs import Manifest, read_manifest, write_manifest
 from steper_ray.student.card import WeightsCard, write_card
@@ -112,6 +113,26 @@ def test_several_paths_of_a_question_are_one_prediction(inputs: list[str], tmp_p
     evaluate(load_config(None, [*inputs, *several, "evaluate.paths=1"]))
     rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
     assert [row["paths"] for row in rows] == [1, 1, 0]
+
+
+def test_questions_of_hotpotqa_leave_the_file_that_its_script_reads(inputs: list[str], tmp_path: Path) -> None:
+    rows = [
+        {"_id": id, "question": text, "answer": gold, "supporting_facts": [[title, 0] for title in titles]}
+        for id, text, gold, _, titles in QUESTIONS
+    ]
+    questions = tmp_path / "hotpotqa.json"
+    questions.write_text(json.dumps(rows))
+    scores = evaluate(
+        load_config(None, [*inputs, "loop.k=2", f"evaluate.questions={questions}", f"evaluate.folder={tmp_path}"])
+    )
+    official = tmp_path / "predictions.hotpotqa.json"
+    assert json.loads(official.read_text()) == {
+        "answer": {"right": "Hee Haw", "wrong": "Nevada"},
+        "sp": {"right": [], "wrong": [], "failed": []},
+    }
+    exact = [prediction.exact_match for prediction in score_file(official, questions).predictions]
+    assert exact == [1.0, 0.0, 0.0]
+    assert scores.quality.exact_match == pytest.approx(1 / 3)
 
 
 def test_what_a_reader_of_the_scores_must_know_is_told_before_the_run(

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from steper_ray.core.types import LoopSettings
+from steper_ray.data.contamination import read_hashes
 from steper_ray.errors import EnvironmentFault, RunFolderError
 from steper_ray.runs import read_manifest
 from steper_ray.telemetry.log import read_log
@@ -84,6 +85,9 @@ def test_adapters_are_trained_merged_and_saved(inputs: Path, tmp_path: Path, ray
 
     result = train(config_of(inputs, tmp_path, "train.workers=1", "train.epochs=2", "train.lora_rank=4"))
     merged = assert_loads(result.weights)
+    trained = read_hashes(result.weights)
+    assert trained is not None
+    assert (trained, len(trained.ids)) == (read_hashes(inputs / "samples"), 40)
     base = AutoModelForCausalLM.from_pretrained(inputs / "model", dtype=torch.float32)
     start = base.get_input_embeddings().weight.detach().clone()
     tokens = torch.arange(12)[None]

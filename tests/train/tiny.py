@@ -11,6 +11,7 @@ from steper_ray.config import Config, load_config
 from steper_ray.core.prompts import PROMPT_VERSION
 from steper_ray.core.samples import samples_of
 from steper_ray.core.types import LoopSettings, Passage, Question, Step, StopReason, Trajectory
+from steper_ray.data.contamination import hash_line, write_hashes
 from steper_ray.data.schemas import SAMPLES, sample_row
 from steper_ray.runs import Manifest, write_manifest
 
@@ -53,6 +54,7 @@ def write_samples(folder: Path) -> None:
     for part in (0, 1):
         half = rows[part * 50 : part * 50 + 50]
         pq.write_table(pa.Table.from_pylist(half, schema=SAMPLES), folder / f"part-{part}.parquet")
+    write_hashes(folder, (hash_line(trajectory(number).question) for number in range(40)))
     facts = {"loop": asdict(how), "prompt_version": PROMPT_VERSION}
     write_manifest(folder, Manifest("samples", "f", {"samples": len(rows)}, facts))
 
