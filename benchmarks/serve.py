@@ -9,7 +9,8 @@ its own, so all contenders but `naive` compute the same prompts and tokens.
 `vs_raw_engine_32` is our rate at 32 clients, until the first of them has nothing left to ask, over that of
 `LLM.generate` given all recorded prompts at once, question by question; `vs_raw_engine_32_drained` is taken over the
 whole time, while the last questions end with ever fewer beside them. `overhead_ms_per_step` is what one client alone
-waits beyond the time its requests spend in the engine: HTTP, loop, retrieval. `naive` takes one request at a time: its
+waits beyond the time its requests spend in the engine: HTTP, loop, retrieval; `overhead_ms_per_step_median` is that of
+the median question. `naive` takes one request at a time: its
 rate does not depend on the clients.
 `first_event_ms` is to `step_started`, which comes before the first retrieval; `first_passages_ms` includes that.
 `piece_gap_ms` tells whether tokens are put together for 30 ms before they are sent.

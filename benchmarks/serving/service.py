@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -26,6 +27,8 @@ LIMITS = ServeSection(port=0, max_ongoing=256, max_queued=1024, deadline_s=600, 
 RAY = RaySection(num_cpus=8)
 LEAST_ASKED = 8
 """Questions, however few clients."""
+UNMEASURED = 4
+"""Questions before all others, asked by two clients, so that both replicas of the loop have had one."""
 STREAMED = 16
 """Clients of the streamed round."""
 INGRESS_CLIENTS = 64
@@ -37,6 +40,7 @@ def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
     journal, bodies = folder / "journal.jsonl", _bodies(plan)
     figures, began = dict[str, float](), time.time()
     with serving_plan(_served(plan, journal), RAY) as url:
+        asyncio.run(closed_loop(url, bodies[:UNMEASURED], 2))
         for clients in plan.clients:
             _forget(url)
             asked = bodies[: max(LEAST_ASKED, clients * plan.per_client)]
@@ -45,8 +49,7 @@ def service(plan: ServingPlan, folder: Path) -> dict[str, Any]:
             steps = _engine_steps(journal, found)
             figures |= _figures(str(clients), found) | {f"busy_rps_{clients}": _busy_rate(steps, found)}
             if clients == 1:
-                engine_s = sum(step["answered"] - step["arrived"] for step in steps)
-                figures["overhead_ms_per_step"] = 1000 * (sum(found.latencies) - engine_s) / found.steps
+                figures |= _overhead(steps, found)
         _forget(url)
         found = asyncio.run(closed_loop(url, bodies[: STREAMED * plan.per_client], STREAMED, stream=True))
         figures |= _figures(f"{STREAMED}_streamed", found) | _first(found)
@@ -109,7 +112,7 @@ def _first(found: Watched) -> dict[str, float]:
     return {f"{name}_ms": 1000 * median(times) for name, times in seen.items()}
 
 
-def _engine_steps(journal: Path, found: Watched) -> list[dict[str, float]]:
+def _engine_steps(journal: Path, found: Watched) -> list[dict[str, Any]]:
     """When each step of these requests arrived at the engine and was answered, from the engine's own journal."""
     lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
     steps = [line for line in lines if found.started <= line.get("arrived", 0.0) <= found.ended]
@@ -117,7 +120,20 @@ def _engine_steps(journal: Path, found: Watched) -> list[dict[str, float]]:
     return steps
 
 
-def _busy_rate(steps: list[dict[str, float]], found: Watched) -> float:
+def _overhead(steps: list[dict[str, Any]], found: Watched) -> dict[str, float]:
+    """What one client waits beyond the engine's time, ms per step: over all questions, and of the median question."""
+    taken: dict[str, list[float]] = {}
+    for step in sorted(steps, key=itemgetter("arrived")):
+        taken.setdefault(step["question"], []).append(step["answered"] - step["arrived"])
+    beyond = [latency - sum(times) for latency, times in zip(found.latencies, taken.values(), strict=True)]
+    per_step = [wait / len(times) for wait, times in zip(beyond, taken.values(), strict=True)]
+    return {
+        "overhead_ms_per_step": 1000 * sum(beyond) / found.steps,
+        "overhead_ms_per_step_median": 1000 * median(per_step),
+    }
+
+
+def _busy_rate(steps: list[dict[str, Any]], found: Watched) -> float:
     """Questions' worth of answered steps per second while all clients were asking; steps under way count nothing."""
     answered = sum(step["answered"] <= found.drained for step in steps)
     return answered / (found.drained - found.started) * len(found.latencies) / found.steps

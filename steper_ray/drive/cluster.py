@@ -28,6 +28,11 @@ SERVE_SETTINGS = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     # Serve's own is ten times per second, which on a small machine an engine feels.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # A queue length seen within so many seconds is not asked for before a call; much more, and one from a busy time
+    # would keep calls from an engine that has long been idle.
+    "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "60",
+    # Nobody reads counters ten times per second either.
+    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
 }
 """As in `cluster/ray.env`."""
 

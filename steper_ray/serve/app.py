@@ -4,7 +4,7 @@ from typing import Any
 
 import ray
 from ray import serve
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 from ray.serve.schema import LoggingConfig
 
 from steper_ray.config import Config
@@ -12,8 +12,9 @@ from steper_ray.drive.placement import RETRIEVER_CPUS, resources
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.ingress import Ingress
 from steper_ray.serve.loop import LoopReplica
-from steper_ray.serve.plan import LIGHT_CPUS, ServicePlan, engine_resources, plan_service
+from steper_ray.serve.plan import LIGHT_CPUS, ServicePlan, engine_resources, loop_resources, plan_service
 from steper_ray.serve.retriever import RetrieverReplica
+from steper_ray.serve.routing import NearbyRouter
 from steper_ray.serve.running import refuse_misfit
 from steper_ray.serve.student import StudentReplica
 
@@ -47,13 +48,15 @@ def bind(plan: ServicePlan) -> serve.Application:
     searching = resources(RETRIEVER_CPUS, 0, plan.retriever_resource)
     # A reload starts each light replica before its predecessor ends; an engine may lack the room for that.
     beside, patient = {"max_surge_percent": 100}, {"graceful_shutdown_timeout_s": limits.deadline_s}
-    engine_options = {"max_surge_percent": limits.engine_surge_percent, **patient, **engines}
+    router: dict[str, Any] = {"request_router_class": NearbyRouter}
+    nearby = {"request_router_config": RequestRouterConfig(**router)}
+    engine_options = {"max_surge_percent": limits.engine_surge_percent, **patient, **nearby, **engines}
     queue = {"num_replicas": limits.loop_replicas, "max_queued_requests": limits.max_queued}
-    light = resources(LIGHT_CPUS)
 
     student = _deploy("student", StudentReplica, limits, UNLIMITED, engine_resources(plan), **engine_options)
-    retriever = _deploy("retriever", RetrieverReplica, limits, UNLIMITED, searching, **beside, **searchers)
-    loop = _deploy("loop", LoopReplica, limits, limits.max_ongoing, light, **beside, **patient, **queue)
+    retriever = _deploy("retriever", RetrieverReplica, limits, UNLIMITED, searching, **beside, **nearby, **searchers)
+    loop = _deploy("loop", LoopReplica, limits, limits.max_ongoing, loop_resources(plan), **beside, **patient, **queue)
+    light = resources(LIGHT_CPUS)
     ingress = _deploy("ingress", serve.ingress()(Ingress), limits, UNLIMITED, light, **beside, **patient)
     found = retriever.bind(plan.index, plan.index_source)
     return ingress.bind(plan, loop.bind(plan, student.bind(plan), found))

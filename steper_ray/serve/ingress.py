@@ -82,12 +82,13 @@ class Ingress:
     def _add_answers(self, api: FastAPI) -> None:
         plan, asker = self._plan, self._asker
 
-        @api.post("/v1/answer", tags=["answers"], summary="Answer a question", responses=ASKING)
-        async def answer(asked: AnswerRequest, request: Request) -> Answer:
+        @api.post("/v1/answer", tags=["answers"], summary="Answer a question", response_model=Answer, responses=ASKING)
+        async def answer(asked: AnswerRequest, request: Request) -> Response:
             question, options = asked.checked(plan, time.time())
             found = await asker.answer(question, options)
             note(request.scope, **facts_of(found))
-            return found
+            # What is returned as a model is validated once more.
+            return Response(found.model_dump_json(), media_type="application/json")
 
         @api.post(
             "/v1/answer/stream",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,16 @@ class LoopReplica:
         self._model = HandleModel(student)
         self._origin, self._in_flight = Origin("serve", plan.limits.model_name), 0
         self._meters = LoopMeters(self._origin)
+        self._warming: asyncio.Task[None] | None = None
         log_to_stderr()
+
+    async def check_health(self) -> None:
+        """Serve's look at this replica, the first before any question: then the ways to student and index are opened.
+
+        Not waited for, since the loop lives apart from them; questions find them shut or open by themselves.
+        """
+        if self._warming is None:
+            self._warming = asyncio.create_task(self._warm_up())
 
     async def answer(self, question: Question, options: LoopOptions) -> Answered:
         """Drive one question to its end, or to its deadline.
@@ -59,9 +68,15 @@ class LoopReplica:
         Raises:
             BackendError: one of them cannot.
         """
-        await asyncio.gather(
-            call(self._student.ready), call_again(self._retriever.search, "ready", 1, kind=FailureKind.RETRIEVER)
-        )
+        await asyncio.gather(call(self._student.ready), self._search())
+
+    async def _warm_up(self) -> None:
+        """`GET /readyz` does this too, but for one replica alone; without, first questions would wait for it."""
+        with suppress(BackendError):
+            await asyncio.gather(self._model.connect(), self._search())
+
+    async def _search(self) -> None:
+        await call_again(self._retriever.search, "ready", 1, kind=FailureKind.RETRIEVER)
 
     async def _told(
         self, question: Question, options: LoopOptions, finished: tuple[Step, ...], *, stream: bool

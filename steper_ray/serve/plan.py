@@ -79,14 +79,20 @@ def plan_service(config: Config) -> ServicePlan:
 
 def asks_of(plan: ServicePlan) -> list[Ask]:
     """What must find room before the service can answer: every engine, retriever, loop and the ingress."""
-    limits, light = plan.limits, resources(LIGHT_CPUS)
+    limits = plan.limits
     return [
         Ask("student engines", limits.engine_replicas, engine_resources(plan)),
         Ask("retrievers", limits.retriever_replicas, resources(RETRIEVER_CPUS, 0, plan.retriever_resource)),
-        Ask("loop and ingress replicas", limits.loop_replicas + 1, light),
+        Ask("loop replicas", limits.loop_replicas, loop_resources(plan)),
+        Ask("ingress replicas", 1, resources(LIGHT_CPUS)),
     ]
 
 
 def engine_resources(plan: ServicePlan) -> dict[str, float]:
     """Resources of one student engine, by Ray's names."""
     return resources(1, engine_gpus(plan.student), plan.student.resource)
+
+
+def loop_resources(plan: ServicePlan) -> dict[str, float]:
+    """Resources of one replica of the loop, which runs where the engines do."""
+    return resources(LIGHT_CPUS, 0, plan.student.resource)

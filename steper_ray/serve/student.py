@@ -23,6 +23,8 @@ class StudentReplica:
     def __init__(self, plan: ServicePlan) -> None:
         # Ray sets this to the actor's logical CPUs; torch and vLLM read it when they are imported.
         os.environ["OMP_NUM_THREADS"] = str(plan.threads)
+        # All cores are the engines', and threads that spin while they wait keep loop and retriever from them.
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
         self._chat = load_chat(plan.student, plan.how)
         # Read now: the folder may hold other weights by the time somebody asks.
         self._form = form_of(plan, self._chat)
