@@ -28,6 +28,8 @@ SERVE_SETTINGS = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     # Serve's own is ten times per second, which on a small machine an engine feels.
     "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.5",
+    # The proxy reads some headers by itself and unchecked; this cleans them first.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "steper_ray.serve.proxy:middleware",
 }
 """As in `cluster/ray.env`."""
 
