@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from ray.serve._private import constants
-from ray.serve._private.http_util import validate_http_proxy_callback_return
+from ray.serve._private.http_util import _apply_middlewares, validate_http_proxy_callback_return
 from ray.serve._private.proxy import HTTPProxy
 from ray.serve._private.proxy_request_response import ASGIProxyRequest
 from ray.serve._private.utils import call_function_from_import_path
 
 from steper_ray.drive.cluster import SERVE_SETTINGS
-from steper_ray.serve.proxy import STEERING, ProxyDoor, cleaned
+from steper_ray.serve.proxy import STEERING, ProxyDoor, cleaned, middleware
+from tests.unit.local_service import Service, plan_of
 
 ID = b"x-request-id"
 KEY = (b"authorization", b"Bearer \xff")
@@ -61,6 +63,15 @@ def test_rays_own_proxy_trips_over_what_is_cleaned_and_not_over_the_rest(name: b
     with pytest.raises(UnicodeDecodeError):
         read(headers)
     read(cleaned(headers))
+
+
+async def test_inside_of_rays_middleware_the_application_refuses_what_is_left_of_a_bad_id() -> None:
+    app = _apply_middlewares(Service(plan_of()).api, middleware())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        bad = await client.get("/v1/models", headers=[(ID, b"\xff"), (b"x-session-id", b"\xff")])
+        good = await client.get("/v1/models", headers=[(ID, b"abc"), (b"x-session-id", b"\xff")])
+    assert (bad.status_code, bad.json()["error"]["type"]) == (422, "invalid_request")
+    assert good.status_code == 200
 
 
 def test_a_trace_is_passed_on_where_it_is_ascii() -> None:
