@@ -33,6 +33,8 @@ SERVE_SETTINGS = {
     "RAY_SERVE_QUEUE_LENGTH_CACHE_TIMEOUT_S": "60",
     # Nobody reads counters ten times per second either.
     "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "1000",
+    # The proxy reads some headers by itself and unchecked; this cleans them first.
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "steper_ray.serve.proxy:middleware",
 }
 """As in `cluster/ray.env`."""
 

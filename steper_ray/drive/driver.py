@@ -120,7 +120,7 @@ class LoopDriver:
                 if failures >= self.restarts or not _worth_another_try(error):
                     raise
                 failures += 1
-                yield StepRestarted(number, str(error))
+                yield StepRestarted(number, str(error), FailureKind(error.kind))
                 await asyncio.sleep(self.restart_pause_s * 2 ** (failures - 1))
 
     async def _retrieve(self, state: LoopState, action: Retrieve) -> AsyncGenerator[Event | LoopState, None]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from steper_ray.core.types import Step, Trajectory
+from steper_ray.core.types import FailureKind, Step, Trajectory
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class StepRestarted:
 
     step: int
     reason: str
+    """In the words of whoever failed."""
+    kind: FailureKind
 
 
 @dataclass(frozen=True, slots=True)

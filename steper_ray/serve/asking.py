@@ -10,12 +10,12 @@ from typing import Any
 
 from ray.serve.exceptions import BackPressureError
 
-from steper_ray.core.types import Question, Step
+from steper_ray.core.types import FailureKind, Question, Step
 from steper_ray.drive.events import Event, StepFinished, StepRestarted
 from steper_ray.errors import BackendError
 from steper_ray.serve.answered import Answered, LoopOptions
 from steper_ray.serve.deadline import Deadline
-from steper_ray.serve.faults import Fault, FaultType, fault_of, unexpected
+from steper_ray.serve.faults import Fault, FaultType, fault_of, sentence_of, unexpected
 from steper_ray.serve.handles import GONE, call, items
 from steper_ray.serve.log import request_id, warn
 from steper_ray.serve.wire import Answer, answer_of
@@ -81,7 +81,7 @@ class Asker:
         except TimeoutError:
             raise Fault(FaultType.UNAVAILABLE, f"student and index are not ready after {READY_TIMEOUT_S:g} s") from None
         except BackendError as error:
-            raise Fault(FaultType.UNAVAILABLE, str(error)) from error
+            raise Fault(FaultType.UNAVAILABLE, sentence_of(FailureKind(error.kind))) from error
         except GONE as error:
             raise Fault(FaultType.UNAVAILABLE, f"the loop is down ({type(error).__name__})") from error
         except BackPressureError:
@@ -148,7 +148,7 @@ class Asker:
                 if deaths == TRIES:
                     raise _dead() from error
                 if begun:
-                    yield StepRestarted(len(finished) + 1, "the loop's replica died")
+                    yield StepRestarted(len(finished) + 1, "the loop's replica died", FailureKind.UNEXPECTED)
 
 
 async def _chained(first: Outcome, rest: AsyncGenerator[Outcome, None]) -> AsyncGenerator[Outcome, None]:

@@ -68,12 +68,23 @@ _SENTENCES = {
     FaultType.METHOD_NOT_ALLOWED: "Method Not Allowed",
     FaultType.BODY_TOO_LARGE: "the body is longer than 65536 bytes",
     FaultType.BODY_TOO_SLOW: "the body did not arrive within 10 s",
-    FaultType.UNANSWERABLE: "step 1: the prompt exceeds 2048 tokens even without new passages",
+    FaultType.UNANSWERABLE: "the student refuses this question",
     FaultType.RATE_LIMITED: "this key may send 120 requests a minute",
     FaultType.OVERLOADED: "too many questions are waiting; ask again later",
     FaultType.UNAVAILABLE: "student and index are not ready after 10 s",
     FaultType.DEADLINE_EXCEEDED: "no step was finished within the deadline",
     FaultType.INTERNAL: "an unexpected error (KeyError); the service's log says more",
+}
+_TOLD = {
+    FailureKind.TIMEOUT: "no step was finished within the deadline",
+    FailureKind.ENGINE: "the student's engine failed",
+    FailureKind.RETRIEVER: "the search failed",
+    FailureKind.ENDPOINT: "the student's endpoint failed",
+    FailureKind.PROMPT_TOO_LONG: "the prompt is longer than the student can read, even without new passages; ask a "
+    "shorter question, or with fewer steps",
+    FailureKind.REFUSED: "the student refuses this question",
+    FailureKind.NO_RECORDING: "there is no recording of this question",
+    FailureKind.UNEXPECTED: "an unexpected error; the service's log says more",
 }
 _RETRY_AFTER_S = {FaultType.RATE_LIMITED: 1, FaultType.OVERLOADED: 1, FaultType.UNAVAILABLE: 5}
 
@@ -101,8 +112,13 @@ def fault_of(error: BackendError) -> Fault:
     """What a failed model or retriever means to whoever asked."""
     kind = FailureKind(error.kind)
     if kind is FailureKind.TIMEOUT:
-        return Fault(FaultType.DEADLINE_EXCEEDED, str(error))
-    return Fault(FaultType.UNAVAILABLE if kind.transient else FaultType.UNANSWERABLE, str(error))
+        return Fault(FaultType.DEADLINE_EXCEEDED, sentence_of(kind))
+    return Fault(FaultType.UNAVAILABLE if kind.transient else FaultType.UNANSWERABLE, sentence_of(kind))
+
+
+def sentence_of(kind: FailureKind) -> str:
+    """What a client is told of a failure: never the backend's own words, which may hold paths, hosts or Java's."""
+    return _TOLD[kind]
 
 
 def unexpected(error: Exception) -> Fault:

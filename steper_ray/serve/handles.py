@@ -1,11 +1,13 @@
 """Deployment handles that look like a `LanguageModel` and a `Retriever`, and outlive the replicas behind them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
+from grpc import StatusCode
+from grpc.aio import AioRpcError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 from ray.serve.exceptions import DeploymentUnavailableError
 
 from steper_ray.backends.interfaces import Completion, Request
@@ -18,6 +20,9 @@ PAUSE_S = 0.2
 
 GONE = (RayActorError, DeploymentUnavailableError)
 """The replica died in mid-call, or Serve gave up on starting one."""
+_LOST = (StatusCode.CANCELLED, StatusCode.UNKNOWN)
+"""How calls end, too, whose replica stops or breaks off in mid-call. Ray makes a `RayActorError` of UNAVAILABLE, and of
+CANCELLED only until the replica has accepted the call."""
 
 
 async def call(method: Any, *arguments: Any) -> Any:
@@ -29,14 +34,11 @@ async def call(method: Any, *arguments: Any) -> Any:
     """
     response = method.remote(*arguments)
     try:
-        return await response
+        with _translated():
+            return await response
     except asyncio.CancelledError:
         # Serve does not pass this on by itself, and the replica would go on working for nobody.
         response.cancel()
-        raise
-    except RayTaskError as error:
-        if isinstance(error.cause, SteperError):
-            raise error.cause from None
         raise
 
 
@@ -47,15 +49,27 @@ async def items(method: Any, *arguments: Any) -> AsyncGenerator[Any, None]:
     """
     response = method.remote(*arguments)
     try:
-        async for item in response:
-            yield item
+        with _translated():
+            async for item in response:
+                yield item
     except (asyncio.CancelledError, GeneratorExit):
         response.cancel()
         raise
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raises what a replica raised on purpose as it was, and a call that was lost as the death of its replica."""
+    try:
+        yield
     except RayTaskError as error:
         if isinstance(error.cause, SteperError):
             raise error.cause from None
         raise
+    except AioRpcError as error:
+        if error.code() not in _LOST:
+            raise
+        raise ActorUnavailableError(f"gRPC ended the call with {error.code().name}", None) from error
 
 
 async def call_again(method: Any, *arguments: Any, kind: FailureKind) -> Any:
@@ -149,5 +163,5 @@ class HandleRetriever:
 
 
 def _gone(kind: FailureKind, role: str, error: Exception) -> BackendError:
-    """The death of a replica, in a sentence that may reach a client: Ray's own tells hosts and process ids."""
+    """The death of a replica, in one sentence for the log: Ray's own is a page."""
     return BackendError(kind, f"the {role}'s replica died ({type(error).__name__})")

@@ -14,10 +14,14 @@ from steper_ray.drive.meters import LoopMeters
 from steper_ray.errors import BackendError
 from steper_ray.serve.answered import Answered, LoopOptions, Stopwatch
 from steper_ray.serve.deadline import Deadline
+from steper_ray.serve.faults import sentence_of
 from steper_ray.serve.handles import PAUSE_S, TRIES, HandleModel, HandleRetriever, call, call_again
 from steper_ray.serve.log import log_to_stderr, warn
 from steper_ray.serve.plan import ServicePlan
 from steper_ray.telemetry.origin import Origin
+
+_OUR_OWN = frozenset({FailureKind.TIMEOUT, FailureKind.ENGINE, FailureKind.RETRIEVER})
+"""Failures whose messages are of our own parts; an endpoint's or a refusal's may quote the prompt."""
 
 Told = AsyncGenerator[Event | Answered, None]
 """The events of one question; the last one is the answer, in the place of `Finished`."""
@@ -68,7 +72,11 @@ class LoopReplica:
         Raises:
             BackendError: one of them cannot.
         """
-        await asyncio.gather(call(self._student.ready), self._search())
+        try:
+            await asyncio.gather(call(self._student.ready), self._search())
+        except BackendError as error:
+            warn(self._origin, "not_ready", kind=FailureKind(error.kind).value, message=str(error))
+            raise
 
     async def _warm_up(self) -> None:
         """`GET /readyz` does this too, but for one replica alone; without, first questions would wait for it."""
@@ -90,16 +98,17 @@ class LoopReplica:
                     match event:
                         case StepFinished(_, step):
                             self._meters.step(step)
-                        case StepRestarted(step=number):
+                        case StepRestarted(number, reason, kind):
                             self._meters.step_restarted()
-                            warn(self._origin, "step_restarted", **ids, step=number)
+                            warn(self._origin, "step_restarted", **ids, step=number, **_facts(kind, reason))
+                            event = StepRestarted(number, sentence_of(kind), kind)
                         case Answered():
                             self._meters.finished(event.trajectory)
                     yield event
         except BackendError as error:
-            self._meters.failed(FailureKind(error.kind))
-            # Not its message: an endpoint's may quote the prompt, and the log never holds a word of a question.
-            warn(self._origin, "question_failed", **ids, kind=FailureKind(error.kind).value)
+            kind = FailureKind(error.kind)
+            self._meters.failed(kind)
+            warn(self._origin, "question_failed", **ids, **_facts(kind, str(error)))
             raise
         finally:
             self._count(-1)
@@ -146,3 +155,8 @@ class LoopReplica:
             restarts=TRIES - 1,
             restart_pause_s=PAUSE_S,
         )
+
+
+def _facts(kind: FailureKind, message: str) -> dict[str, str]:
+    """What the log says of a failure: all where no word of a question can be in it."""
+    return {"kind": kind.value, "message": message} if kind in _OUR_OWN else {"kind": kind.value}

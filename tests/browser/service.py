@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from ray.serve.exceptions import BackPressureError
 
-from steper_ray.core.types import LoopSettings, Passage, Question, Step, StopReason, Trajectory, Usage
+from steper_ray.core.types import FailureKind, LoopSettings, Passage, Question, Step, StopReason, Trajectory, Usage
 from steper_ray.drive.events import Event, PassagesFound, RationaleDelta, StepFinished, StepRestarted, StepStarted
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.serve import ServeSection
@@ -89,7 +89,7 @@ class Loop:
                 await asyncio.sleep(0.01)
             if number == 2 and "restart" in text:
                 await asyncio.sleep(0.3)
-                yield StepRestarted(2, "the engine died")
+                yield StepRestarted(2, "the engine died", FailureKind.ENGINE)
                 yield RationaleDelta(2, "Anew: ")
                 await asyncio.sleep(0.6)
             if number == 2 and "slow" in text:

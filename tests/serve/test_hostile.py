@@ -15,6 +15,7 @@ import pytest
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.keys import add_key
 from tests.browser.service import serving
+from tests.serve.raw import BOMBS, exchange
 from tests.unit.local_service import Service, plan_of
 
 CASES = 2000
@@ -151,20 +152,6 @@ async def test_tricks_with_paths_find_nothing(service: Service, path: str) -> No
     assert response.status_code in (404, 405)
 
 
-def exchange(url: str, sent: bytes, timeout: float = 5) -> bytes:
-    """What comes back for bytes on the wire, until the other side closes."""
-    address = httpx.URL(url)
-    received = b""
-    with socket.create_connection((address.host, address.port), timeout=timeout) as wire:
-        try:
-            wire.sendall(sent)
-            while piece := wire.recv(65_536):
-                received += piece
-        except (ConnectionError, TimeoutError):
-            pass
-    return received
-
-
 def test_slow_bodies_hold_no_place_in_the_loop_and_are_ended() -> None:
     with serving(body_timeout_s=0.5) as (url, loop):
         address = httpx.URL(url)
@@ -181,19 +168,8 @@ def test_slow_bodies_hold_no_place_in_the_loop_and_are_ended() -> None:
 
 
 def test_header_bombs_and_broken_requests_leave_the_service_alive() -> None:
-    bombs = [
-        b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: a\r\n" * 50_000 + b"\r\n",
-        b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
-        b"\x00\x01\x02\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"GET http://evil.example.org/v1/models HTTP/1.1\r\nHost: evil.example.org\r\nConnection: close\r\n\r\n",
-    ]
     with serving() as (url, _):
-        for bomb in bombs:
+        for bomb in BOMBS:
             first = exchange(url, bomb, timeout=2).split(b"\r\n")[0]
             assert not first.startswith(b"HTTP/1.1 5"), (bomb[:60], first)
             assert httpx.get(f"{url}/healthz", timeout=5).status_code == 200

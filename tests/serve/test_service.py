@@ -1,5 +1,6 @@
 """The whole service on one machine: recorded rationales, a real index, and replicas that are killed."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from ray.serve.generated.serve_pb2_grpc import ASGIServiceStub
 
 from steper_ray.config import load_config
 from steper_ray.serve.run import serving
+from tests.serve.raw import BOMBS, exchange
 from tests.serve.replicas import process_id, replicas
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene]
@@ -80,6 +82,57 @@ def test_a_question_without_a_recording_is_unanswerable(service: httpx.Client) -
 def test_alive_and_ready(service: httpx.Client) -> None:
     assert service.get("/healthz").json() == {"status": "alive"}
     assert service.get("/readyz").json() == {"status": "ready"}
+
+
+@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: repr(bomb[:40]))
+def test_header_bombs_and_broken_requests_leave_serves_proxy_alive(service: httpx.Client, bomb: bytes) -> None:
+    first = exchange(str(service.base_url), bomb, timeout=2).split(b"\r\n")[0]
+    assert not first.startswith(b"HTTP/1.1 5"), first
+    assert service.get("/healthz").status_code == 200
+
+
+def asked_with(service: httpx.Client, header: bytes) -> tuple[int, str]:
+    """Status and body of a question that is sent with these lines in its head."""
+    body = json.dumps(ASKED).encode()
+    head = b"POST /v1/answer HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    found = exchange(
+        str(service.base_url), head + b"Content-Length: %d\r\n%s\r\n\r\n%s" % (len(body), header, body), 60
+    )
+    return int(found.split(b" ")[1]), found.partition(b"\r\n\r\n")[2].decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X-Request-ID: \xff",
+        b"X-Request-ID: fine\r\nX-Request-ID: \xff",
+        b"X-Request-ID: \xff\r\nX-Request-ID: fine",
+        b"X-Request-ID: a b",
+        b"X-Request-ID:",
+    ],
+)
+def test_a_request_id_that_serves_proxy_cannot_read_is_refused_by_the_service(
+    service: httpx.Client, header: bytes
+) -> None:
+    status, body = asked_with(service, header)
+    assert (status, "must be 1 to 128 visible ASCII characters" in body) == (422, True), body
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"X-Request-Timeout-Seconds: 0.000001",
+        b"X-Request-Timeout-Seconds: \xff",
+        b"X-Request-Disconnect-Disabled: \xff",
+        b"Serve_Multiplexed_Model_Id: \xff",
+        b"Serve-Multiplexed-Model-Id: \xff",
+        b"X-Session-Id: \xff",
+        b"Traceparent: \xff",
+    ],
+)
+def test_no_client_steers_serves_proxy(service: httpx.Client, header: bytes) -> None:
+    status, body = asked_with(service, header)
+    assert (status, "Hee Haw" in body) == (200, True), body
 
 
 def test_a_burst_beyond_the_limits_is_refused_not_queued_for_ever(service: httpx.Client) -> None:

@@ -136,7 +136,7 @@ async def test_a_step_that_fails_for_a_transient_reason_is_begun_again() -> None
         StepFinished,
         Finished,
     ]
-    assert events[2] == StepRestarted(1, "no luck")
+    assert events[2] == StepRestarted(1, "no luck", FailureKind.ENGINE)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,6 @@ async def test_faults_are_what_the_client_expects() -> None:
 async def test_a_fault_in_mid_stream_is_raised_by_the_client() -> None:
     async with client(Service(plan_of(), student={"stream": 9})) as ask:
         stream = await ask.chat.completions.create(model="steper", messages=ASKED, stream=True)
-        with pytest.raises(openai.APIError, match="the student's replica died"):
+        with pytest.raises(openai.APIError, match="the student's engine failed"):
             async for _ in stream:
                 pass

@@ -8,6 +8,7 @@ import pytest
 
 from steper_ray.core.types import FailureKind
 from steper_ray.errors import BackendError
+from steper_ray.serve.faults import sentence_of
 from steper_ray.serve.log import RequestLog, is_valid_id, requests
 from steper_ray.serve.meters import CLIENT_GONE, ROUTES, route_of
 from steper_ray.telemetry.origin import Origin
@@ -76,7 +77,7 @@ async def test_a_death_of_the_loop_names_request_and_question(lines: Any) -> Non
     assert (answered["event"], answered["status"]) == ("request", 200)
 
 
-async def test_a_question_that_fails_leaves_its_kind_and_no_message(lines: Any) -> None:
+async def test_a_refusal_leaves_its_kind_and_no_message_since_it_may_quote_the_question(lines: Any) -> None:
     class Broken:
         def search(self, query: str, k: int) -> Any:
             raise BackendError(FailureKind.REFUSED, f"nobody may ask {query!r}")
@@ -87,6 +88,55 @@ async def test_a_question_that_fails_leaves_its_kind_and_no_message(lines: Any) 
     assert (failed["event"], failed["question_id"], failed["kind"]) == ("question_failed", "q", "refused")
     assert failed["request_id"] == answered["request_id"]
     assert "secret" not in json.dumps([failed, answered])
+
+
+SECRET = "/secret/path"
+
+
+class Unreadable:
+    """A retriever whose index cannot be read."""
+
+    def search(self, query: str, k: int) -> Any:
+        raise BackendError(FailureKind.RETRIEVER, SECRET)
+
+
+CHAT = {"model": "steper", "messages": [{"role": "user", "content": "Who?"}]}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/answer", ASKED),
+        ("/v1/answer/stream", ASKED),
+        ("/v1/chat/completions", CHAT),
+        ("/v1/chat/completions", {**CHAT, "stream": True}),
+    ],
+)
+async def test_what_a_backend_says_of_its_failure_stands_in_the_log_and_in_no_answer(
+    lines: Any, path: str, body: dict[str, Any]
+) -> None:
+    response = await Service(plan_of(), Unreadable()).post(path, body)
+    assert '"message": "the search failed"' in response.text.replace('":"', '": "')
+    assert SECRET not in response.text
+    told = [(line["event"], line["kind"], line["message"]) for line in lines() if "kind" in line]
+    assert told == [("step_restarted", "retriever", SECRET)] * 3 + [("question_failed", "retriever", SECRET)]
+
+
+async def test_why_the_service_is_not_ready_stands_in_the_log_alone(
+    lines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steper_ray.serve.handles.PAUSE_S", 0.001)
+    service = Service(plan_of(), Unreadable())
+    async with service.client() as client:
+        response = await client.get("/readyz")
+    assert (response.status_code, response.json()["error"]["message"]) == (503, "the search failed")
+    [line] = lines()
+    assert (line["event"], line["kind"]) == ("not_ready", "retriever")
+    assert SECRET in line["message"]
+
+
+def test_every_kind_of_failure_has_a_sentence_for_clients() -> None:
+    assert all(sentence_of(kind) for kind in FailureKind)
 
 
 async def test_a_client_that_leaves_before_the_end_is_marked(lines: Any) -> None:

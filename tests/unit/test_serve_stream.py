@@ -65,7 +65,7 @@ async def test_an_engine_that_dies_in_mid_rationale_restarts_the_step_in_the_sam
     events = await streamed(Service(plan_of(scripted_latency_s=0.1), student={"stream": 1}))
     assert names(events)[:5] == ["step_started", "passages", "rationale", "step_restarted", "rationale"]
     restarted = dict(events)["step_restarted"]
-    assert restarted == {"step": 1, "reason": "the student's replica died (ActorDiedError)"}
+    assert restarted == {"step": 1, "reason": "the student's engine failed"}
     assert written(events, 1) == "Passage 1 says something about q."
     assert events[-1][1]["answer"] == "answer to q"
     assert names(events).count("step_started") == 3
@@ -94,7 +94,7 @@ async def test_an_engine_that_keeps_dying_ends_the_stream_with_an_error() -> Non
     assert names(events).count("step_restarted") == 3
     assert events[-1] == (
         "error",
-        {"error": {"type": "unavailable", "message": "the student's replica died (ActorDiedError)"}},
+        {"error": {"type": "unavailable", "message": "the student's engine failed"}},
     )
 
 
