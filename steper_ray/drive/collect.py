@@ -83,7 +83,7 @@ def collect(
         with LoopLog(into.folder, into.title, stats) as log, _work_file(left, job, into) as work:
             connect(ray)
             await_room(asks_of(job), ray)
-            job = replace(job, origin=Origin.of(into.folder, into.title))
+            job = replace(job, origin=Origin.of(into.folder, into.title), attempts=ledger.attempts)
             _run(work, job, into, ledger, stats, log)
     return stats
 
