@@ -213,6 +213,12 @@ def _notes(runs: Runs) -> list[str]:
         "raw_engine_by_step gets all first steps, then all second ones, as any loop must: a step needs the one before.",
         "The engine's own text is replaced by the recorded one, so rationales are never found in the prefix cache.",
     ]
+    most = max(len(done) for done in runs.values())
+    if once := [name for name, done in runs.items() if len(done) == 1 < most]:
+        notes.append(
+            f"{', '.join(once)} ran once, in the first of {most} repeats: their figures and ratios are of that run, no "
+            "medians, and other load on the machine at that time is in them."
+        )
     if "ray_data_llm" in runs:
         notes.append(
             "ray_data_llm is spared retrieval, prompts and tokenising; a question that has ended costs it one token "

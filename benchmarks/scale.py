@@ -96,10 +96,15 @@ def _notes(found: Figures) -> list[str]:
         "driver_gib, overhead_ms, resume_minutes and resume_gib are figures of this machine, not ratios.",
         "overhead_ms is taken with four engines; the parts of all crews stand under medians.",
         "overhead_ms is without samples and totals, which are made once at the end: samples_and_totals_s.",
+        _CPU,
         *([_RESUME] if "resume" in found else []),
     ]
 
 
+_CPU = (
+    "CPU time is that of psutil's cpu_times of each process, sampled over the run: a process that ends is counted up "
+    "to its last sample, one that lives between two samples not at all."
+)
 _RESUME = (
     "resume is the ledger alone: the questions' own file, which is read before it, and samples and totals, which are "
     "made again at the end, grow with the number of questions and are not part of it."

@@ -3,7 +3,8 @@
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from steper_ray import __version__
 from steper_ray.called import COMMAND, COMMAND_FILE
 from steper_ray.config import Config
-from steper_ray.errors import PhaseFailed, RunFolderError
+from steper_ray.errors import PhaseFailed, RunFolderError, UserError
 
 CONFIG_FILE = "config.json"
 MANIFEST_FILE = "manifest.json"
@@ -45,6 +46,23 @@ def open_folder(folder: Path, config: Config) -> Path:
     except PhaseFailed as error:
         raise RunFolderError(str(error)) from None
     return folder
+
+
+@contextmanager
+def opened_folder(folder: Path, config: Config) -> Iterator[Path]:
+    """`open_folder` where the work itself may still be refused: then the earlier configuration and command come back.
+
+    Raises:
+        RunFolderError: the folder cannot be made or written.
+    """
+    paths = [folder / CONFIG_FILE, folder / COMMAND_FILE]
+    before = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+    try:
+        yield open_folder(folder, config)
+    except UserError:
+        for path, text in before.items():
+            write_text(path, text)
+        raise
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

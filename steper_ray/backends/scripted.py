@@ -51,10 +51,12 @@ class ScriptedModel:
         *,
         latency: Latency | None = None,
         failures: Mapping[str, FailureKind] | None = None,
+        cache_tokens: int | None = None,
     ) -> None:
         self._script = script or answer_after(3)
         self._latency = latency
         self._failures = failures or {}
+        self._cache_tokens = cache_tokens
 
     @property
     def context_tokens(self) -> None:
@@ -62,9 +64,9 @@ class ScriptedModel:
         return None
 
     @property
-    def cache_tokens(self) -> None:
-        """No cache."""
-        return None
+    def cache_tokens(self) -> int | None:
+        """As set; nothing is kept in it."""
+        return self._cache_tokens
 
     async def complete(self, request: Request) -> Completion:
         """Write what the script says, up to the first stop text; words count as tokens.

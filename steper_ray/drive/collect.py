@@ -1,6 +1,6 @@
 """Many questions through the loop into Parquet: what is done stays done, failures are recorded, counts add up."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,8 +55,18 @@ class Collection:
         return self.folder / "failures"
 
 
-def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: RaySection) -> LoopStats:
+def collect(
+    questions: Sequence[Question],
+    job: LoopJob,
+    into: Collection,
+    ray: RaySection,
+    *,
+    accepted: Callable[[], object] = lambda: None,
+) -> LoopStats:
     """Drive all questions that are not finished yet and write what comes out; the caller holds the folder's lock.
+
+    `accepted` is called before anything is written, once the folder takes these questions: a command that it refuses
+    must not leave its settings there.
 
     Raises:
         RunFolderError: a finished question has another text now.
@@ -64,6 +74,7 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
     """
     ledger = read_ledger(into.trajectories, into.failures)
     check_texts(ledger, questions, into.paths, into.folder)
+    accepted()
     left = ledger.left(questions, into.paths, retry_permanent=into.retry_permanent)
     stats = LoopStats(asked=len(questions) * into.paths, left=len(left), quicker_search=job.quicker_search)
     if left:
@@ -72,7 +83,7 @@ def collect(questions: Sequence[Question], job: LoopJob, into: Collection, ray: 
         with LoopLog(into.folder, into.title, stats) as log, _work_file(left, job, into) as work:
             connect(ray)
             await_room(asks_of(job), ray)
-            job = replace(job, origin=Origin.of(into.folder, into.title))
+            job = replace(job, origin=Origin.of(into.folder, into.title), attempts=ledger.attempts)
             _run(work, job, into, ledger, stats, log)
     return stats
 

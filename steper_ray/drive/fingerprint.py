@@ -124,10 +124,12 @@ def _model_parts(model: ModelSection) -> dict[str, str]:
         # Not the url: the same model may move to another host.
         measured = {"context_tokens": str(model.context_tokens)} if model.model else {}
         return {"endpoint": model.endpoint_model or "", "api": model.endpoint_api, **measured}
-    if model.recordings is not None:
+    if model.backend == "scripted":
+        return {"steps": str(model.scripted_steps)}
+    if model.backend == "replay":
+        assert model.recordings is not None
         return {"recordings": hashlib.sha256(model.recordings.read_bytes()).hexdigest()[:16]}
-    if model.model is None:
-        return {}
+    assert model.model is not None
     return {"dtype": model.dtype, "context_tokens": str(model.context_tokens), **model_identity(model.model)}
 
 

@@ -131,6 +131,8 @@ class LoopJob:
     """The loop, or a baseline that answers at once."""
     origin: Origin = field(default_factory=Origin)
     """Whom its metrics speak of."""
+    attempts: int = 0
+    """Trajectories and failures that earlier executions left; the seeds of engines depend on it."""
     outage_s: float = 3600.0
     """Longest time in which no question gets through to a service, seconds."""
 

@@ -45,6 +45,8 @@ class Ledger:
     """Hash of the question's text of each, uint64."""
     failed: dict[Key, FailedAttempt]
     """The last failed attempt, by key not finished since."""
+    attempts: int = 0
+    """Rows of trajectories and of failures: more with every execution that kept anything."""
 
     def finished(self, ids: Sequence[str], path: int = 0) -> np.ndarray:
         """Which of these questions are finished on this path; bool, one per id."""
@@ -105,7 +107,8 @@ def read_ledger(trajectories: Path, failures: Path) -> Ledger:
     joined = np.concatenate(keys)
     order = np.argsort(joined, kind="stable")
     ledger = Ledger(joined[order], np.concatenate(texts)[order], {})
-    return Ledger(ledger.keys, ledger.texts, _failed(failures, ledger))
+    failed, attempts = _failed(failures, ledger)
+    return Ledger(ledger.keys, ledger.texts, failed, len(ledger.keys) + attempts)
 
 
 def check_texts(ledger: Ledger, questions: Sequence[Question], paths: int, folder: Path) -> None:
@@ -134,16 +137,19 @@ def key_hashes(ids: Sequence[str] | np.ndarray, path: int | np.ndarray) -> np.nd
     return mixed
 
 
-def _failed(failures: Path, ledger: Ledger) -> dict[Key, FailedAttempt]:
+def _failed(failures: Path, ledger: Ledger) -> tuple[dict[Key, FailedAttempt], int]:
+    """The last attempt at each key not finished since, and the number of all attempts."""
     last: dict[Key, FailedAttempt] = {}
+    attempts = 0
     for row in read_rows(failures, FAILURES, ["question_id", "path", "attempt", "kind", "text_hash"]):
         key = (row["question_id"], row["path"])
+        attempts += 1
         if key not in last or row["attempt"] >= last[key].number:
             last[key] = FailedAttempt(FailureKind(row["kind"]), row["attempt"], row["text_hash"])
     names = list(last)
     hashes = key_hashes([name for name, _ in names], np.array([path for _, path in names], np.uint64))
     _, finished = ledger._find(hashes)
-    return {name: last[name] for name, done in zip(names, finished, strict=True) if not done}
+    return {name: last[name] for name, done in zip(names, finished, strict=True) if not done}, attempts
 
 
 def _table_hashes(table: pa.Table) -> np.ndarray:

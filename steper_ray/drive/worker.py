@@ -16,23 +16,24 @@ from steper_ray.backends.interfaces import LanguageModel, Retriever
 from steper_ray.backends.service import ServiceModel
 from steper_ray.backends.watchdog import leave
 from steper_ray.core.chat import ChatFormat
-from steper_ray.core.types import FailureKind, Question, System, Trajectory
+from steper_ray.core.types import FailureKind, Question, System
 from steper_ray.data.schemas import question_of, trajectory_row
+from steper_ray.drive.crowd import crowd_of
 from steper_ray.drive.direct import DirectDriver
 from steper_ray.drive.driver import Driver, LoopDriver
-from steper_ray.drive.events import Finished, StepFinished
 from steper_ray.drive.foreman import LEASE_DEATHS, Rest, Start
 from steper_ray.drive.job import LoopJob, load_chat
 from steper_ray.drive.ledger import text_hash
-from steper_ray.drive.load import Load, LoadMeter, Room
+from steper_ray.drive.load import Load, LoadMeter
 from steper_ray.drive.meters import LoopMeters
 from steper_ray.drive.outage import Outage
 from steper_ray.drive.query_cache import QueryCache
 from steper_ray.drive.retrieval import RetrieverClient, RetrieverHandle
-from steper_ray.drive.slots import Slots
 from steper_ray.drive.tray import Teller, Told, pause_s
 from steper_ray.errors import BackendError, ConfigError, PhaseFailed, SteperError
 
+_SPREAD = 0x9E3779B1
+"""2³² / golden ratio: neighbouring counts end far apart, beyond the seeds of any number of engines."""
 _LEAVING_S = 10.0
 """Longer than a process whose engine died takes to end."""
 _LOOK_S = 5.0
@@ -72,17 +73,15 @@ class LoopWorker:
         self._quarantine, self._outage = asyncio.Lock(), Outage(job.outage_s, timeouts=job.remote)
         self._teller = Teller(lambda told: self._foreman.lay.remote(self._name, told), pause_s(job.actors_max))
         self._more = False
-        self._room = None
-        if not job.in_flight and isinstance(self._driver, LoopDriver) and self._model.cache_tokens is not None:
-            self._room = Room(job.most_in_flight, self._model.cache_tokens, job.how.step_limit)
-        self._slots = Slots(self._room.size if self._room else job.most_in_flight)
+        self._crowd = crowd_of(job, self._driver, self._model.cache_tokens)
+        self._slots = self._crowd.slots
         self._batch = job.model.max_batch
         self._settled = job.in_flight is not None and job.model.backend == "vllm"
 
     def _load(self, job: LoopJob, start: Start, chat: ChatFormat | None) -> LanguageModel:
         """The engine; where it does not load, the foreman says whether that ends the job."""
         try:
-            return job.load(job.model, engine_seed(job.seed, start), chat)
+            return job.load(job.model, engine_seed(job.seed, start, job.attempts), chat)
         except Exception as error:
             # A process that ends is a death that the foreman counts; an exception would end the job at once.
             if ray.get(self._foreman.refused.remote(self._name, str(error))):
@@ -185,7 +184,7 @@ class LoopWorker:
             self._tell_load()
             self._meters.in_flight(self._slots.taken, self._slots.waiting)
             try:
-                trajectory = await self._outage.outlast(lambda: self._run(question, path))
+                trajectory = await self._outage.outlast(lambda: self._crowd.run(question, path))
             except BackendError as error:
                 if error.kind == FailureKind.ENGINE:
                     self._foreman.note.remote(self._name, f"{error} (question {question.id!r})")
@@ -203,25 +202,6 @@ class LoopWorker:
         self._meters.finished(trajectory)
         times = {"waited_s": round(entered - asked, 3), "took_s": round(time.monotonic() - entered, 3)}
         return {"trajectory": trajectory_row(trajectory, {"text_hash": text_hash(question)}), **times}
-
-    async def _run(self, question: Question, path: int) -> Trajectory:
-        """Drive one question; what its steps cost says how many others may be in flight with it."""
-        driver, room = self._driver, self._room
-        if room is None or not isinstance(driver, LoopDriver):
-            return await driver.run(question, path)
-        key = (question.id, path)
-        try:
-            async for event in driver.events(question, path):
-                match event:
-                    case StepFinished(number, finished):
-                        room.step(key, number, finished.usage)
-                        self._slots.resize(room.size)
-                    case Finished(trajectory):
-                        return trajectory
-        finally:
-            room.left(key)
-            self._slots.resize(room.size)
-        raise AssertionError("the loop ended without a Finished event")
 
     def _tell_load(self) -> None:
         self._model.counting = self._slots.full or self._more
@@ -276,6 +256,10 @@ def _retriever(job: LoopJob, handles: list[RetrieverHandle]) -> Retriever:
     return RetrieverClient(handles, ray.get_runtime_context().get_node_id())
 
 
-def engine_seed(run_seed: int, start: Start) -> int:
-    """The seed of an engine: engines differ from each other, and a restarted one from what it was before."""
-    return (run_seed * 1_000_003 + start.number * 1_009 + start.restarts) % 2**31
+def engine_seed(run_seed: int, start: Start, attempts: int = 0) -> int:
+    """The seed of an engine: engines differ from each other, and a restarted one from what it was before.
+
+    So does the engine of a later execution, whose folder holds `attempts` trajectories and failures of earlier ones:
+    with the same seed other paths of a question could repeat those. What kept nothing may be repeated.
+    """
+    return (run_seed * 1_000_003 + start.number * 1_009 + start.restarts + attempts * _SPREAD) % 2**31

@@ -59,7 +59,6 @@ def evaluate(config: Config) -> Scores:
     ready = _ready(config)
     folder = config.folder("evaluate")
     with sole_writer(folder):
-        open_folder(folder, config)
         into = _collection(config, ready.job.model, folder, claim_folder(folder, ready.parts))
         return _evaluate(config, ready, into)
 
@@ -100,7 +99,7 @@ def _evaluate(config: Config, ready: _Ready, into: Collection) -> Scores:
     notes = _notes(config, ready)
     for note in notes:
         print(note)
-    stats = collect(asked.questions, ready.job, into, config.ray)
+    stats = collect(asked.questions, ready.job, into, config.ray, accepted=lambda: open_folder(folder, config))
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
         raise PhaseFailed(nothing_finished(numbers, into.failures))

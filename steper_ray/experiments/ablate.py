@@ -16,7 +16,7 @@ from steper_ray.experiments.notes import question_notes
 from steper_ray.experiments.outcome import Outcome
 from steper_ray.experiments.plan import Ablation, member_runs, plan_ablation, tell_plan
 from steper_ray.experiments.results import write_outcomes
-from steper_ray.runs import open_folder
+from steper_ray.runs import opened_folder
 from steper_ray.sections.shared import LoopSection
 
 
@@ -33,8 +33,7 @@ def ablate(config: Config) -> list[Outcome]:
     inputs = contents_digest(config)
     check_forms(config, members, how)
     folder = config.folder("ablate")
-    with sole_writer(folder):
-        open_folder(folder, config)
+    with sole_writer(folder), opened_folder(folder, config):
         _make_samples(config, {member.form for member in members})
         plan = plan_ablation(config, members, how)
         tell_plan(config, plan)

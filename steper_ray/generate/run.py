@@ -59,13 +59,13 @@ def generate(config: Config, asked: QuestionSet | None = None, *, quiet: bool = 
 
 
 def _generate(config: Config, asked: QuestionSet, job: LoopJob, parts: dict[str, Any], *, quiet: bool) -> Manifest:
-    folder = open_folder(config.folder("generate"), config)
+    folder = config.folder("generate")
     into = _collection(config, folder, claim_folder(folder, parts))
     keys = frozenset(into.keys(asked.questions))
     making = samples_job(config, read_fingerprint(folder), keys)
     if not quiet:
         tell_asked(config, asked)
-    stats = collect(asked.questions, job, into, config.ray)
+    stats = collect(asked.questions, job, into, config.ray, accepted=lambda: open_folder(folder, config))
     numbers = counts(asked.questions, into)
     if numbers["finished"] == 0:
         raise PhaseFailed(nothing_finished(numbers, into.failures))

@@ -18,7 +18,7 @@ from steper_ray.errors import RunFolderError
 from steper_ray.pipeline.check import check_all
 from steper_ray.pipeline.inputs import inputs_of
 from steper_ray.pipeline.record import Record, output_of, read_record
-from steper_ray.runs import Manifest, open_folder
+from steper_ray.runs import Manifest, opened_folder
 from steper_ray.sections.shared import IndexSection
 from steper_ray.storage.folder import publish, read_listing
 from steper_ray.storage.place import open_place
@@ -44,8 +44,7 @@ def pipeline(config: Config) -> Path:
         EnvironmentFault, PhaseFailed: as the phases; the same command continues.
     """
     check_all(config)
-    with sole_writer(config.run.folder):
-        folder = open_folder(config.run.folder, config)
+    with sole_writer(config.run.folder), opened_folder(config.run.folder, config) as folder:
         record = read_record(folder)
         for phase in phases_of(config):
             _run(phase, config, record)

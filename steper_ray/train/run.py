@@ -69,8 +69,8 @@ def train(config: Config) -> TrainResult:
     warn_absent_stages(config, inputs)
     folder = config.folder("train").absolute()
     with sole_writer(folder):
-        open_folder(folder, config)
         fingerprint = claim_train_folder(folder, config, inputs)
+        open_folder(folder, config)
         if done := _finished(folder, fingerprint):
             if config.train.uri:
                 tell_published(publish(done.weights, config.train.uri), config.train.uri)

@@ -105,10 +105,23 @@ def engines_on(hosts: Hosts, name: str) -> set[psutil.Process]:
     return {process for process, host in at_work(hosts).items() if host == name}
 
 
+def expected(number: int) -> tuple[str, list[tuple[str, str]]]:
+    """Answer, and queries with their rationales, of a question that nobody disturbed."""
+    name, asked = f"q{number}", f"Where lies town {number}?"
+    first, second = (f"Passage {step} says something about {name}." for step in (1, 2))
+    last = f"So the answer is: answer to {name}"
+    return f"answer to {name}", [(asked, first), (f"{asked} {first}", second), (f"{asked} {second}", last)]
+
+
 def assert_whole(folder: Path) -> None:
-    """Every key once, counts add up, nothing half written."""
-    rows = [row["question_id"] for row in read_rows(folder / "generate" / "trajectories", TRAJECTORIES)]
-    assert sorted(rows) == sorted(f"q{n}" for n in range(QUESTIONS))
+    """Every key once with the contents of an undisturbed run, counts add up, nothing half written."""
+    rows = list(read_rows(folder / "generate" / "trajectories", TRAJECTORIES))
+    assert len(rows) == QUESTIONS
+    found = {
+        row["question_id"]: (row["answer"], [(step["query"], step["rationale"]) for step in row["steps"]])
+        for row in rows
+    }
+    assert found == {f"q{n}": expected(n) for n in range(QUESTIONS)}
     counts = json.loads((folder / "generate" / "manifest.json").read_text())["counts"]
     assert [counts[name] for name in ("asked", "finished", "failed", "not_started")] == [QUESTIONS, QUESTIONS, {}, 0]
     assert not list((folder / "generate" / "trajectories").glob(".*.tmp"))

@@ -85,6 +85,31 @@ def test_work_begins_when_one_engine_is_up_whatever_keeps_the_others(tmp_path: P
     assert first["engine"] == 0
 
 
+class NotesSeeds:
+    """Writes down every engine's seed; an object, since it crosses into workers."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def __call__(self, section: ModelSection, seed: int, chat: ChatFormat | None) -> LanguageModel:
+        with self._file.open("a") as file:
+            print(seed, file=file)
+        return ScriptedModel(answer_after(1))
+
+
+def test_an_engine_of_a_later_execution_has_another_seed(tmp_path: Path) -> None:
+    into = Collection(tmp_path / "generate", "generate", "m", "f", 1, 4, 30.0, False)
+    into.folder.mkdir()
+    settings = {"system": System.CLOSED_BOOK, "model": ModelSection(backend="scripted")}
+    one = job(load=NotesSeeds(tmp_path / "seeds"), seed=5, **settings)
+    asked = [Question(f"q{number}", "Who?") for number in range(3)]
+    assert collect(asked[:2], one, into, RaySection()).finished == 2
+    assert collect(asked, one, into, RaySection()).finished == 1
+    first, second = map(int, (tmp_path / "seeds").read_text().split())
+    assert first == engine_seed(5, Start(0, 0)) != second
+    assert second == engine_seed(5, Start(0, 0), attempts=2)
+
+
 def test_retrievers_that_do_not_start_are_told_in_one_line(tmp_path: Path) -> None:
     work = tmp_path / "work.parquet"
     write_parquet(work, pa.Table.from_pylist([question_row(Question("q", "Who?"), 0)], QUESTIONS))

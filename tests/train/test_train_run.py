@@ -74,8 +74,10 @@ def test_a_killed_worker_costs_no_update_and_the_weights_load(inputs: Path, tmp_
 
     train(config)  # is finished: says so, changes nothing
     assert read_journal(result.folder) == lines
+    before = (result.folder / "config.json").read_text()
     with pytest.raises(RunFolderError, match=r"train\.learning_rate was 0\.001, is 0\.1"):
         train(config_of(inputs, tmp_path, "train.epochs=8", "train.learning_rate=0.1"))
+    assert (result.folder / "config.json").read_text() == before
 
 
 def test_adapters_are_trained_merged_and_saved(inputs: Path, tmp_path: Path, ray_cluster: None) -> None:

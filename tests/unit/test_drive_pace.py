@@ -313,6 +313,15 @@ def test_engines_and_their_restarts_have_seeds_of_their_own() -> None:
     assert all(0 <= seed < 2**31 for seed in seeds)
 
 
+def test_engines_of_a_later_execution_have_other_seeds_and_those_of_the_first_stay() -> None:
+    assert engine_seed(7, Start(2, 3)) == engine_seed(7, Start(2, 3), 0) == 7 * 1_000_003 + 2 * 1_009 + 3
+    starts = [Start(number, restarts) for number in range(16) for restarts in range(5)]
+    counts = [*range(100), *(1_009 * n for n in range(1, 50)), *(1_000_003 * n for n in range(1, 10))]
+    seeds = {engine_seed(0, start, attempts) for start in starts for attempts in counts}
+    assert len(seeds) == len(starts) * len(counts)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
 class Shelf:
     """Counts what it is asked, and fails where told to."""
 

@@ -130,6 +130,7 @@ def test_a_failure_followed_by_success_is_finished(tmp_path: Path) -> None:
     write_finished(tmp_path / "trajectories")
     ledger = read_ledger(tmp_path / "trajectories", tmp_path / "failures")
     assert ledger.failed == {}
+    assert ledger.attempts == 2
     assert ledger.left([QUESTION], 1, retry_permanent=True) == []
     assert ledger.left([QUESTION], 2, retry_permanent=True) == [(QUESTION, 1)]
 

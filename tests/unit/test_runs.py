@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from steper_ray import __version__
+from steper_ray.called import COMMAND, COMMAND_FILE
 from steper_ray.config import Config, load_config
-from steper_ray.errors import RunFolderError
+from steper_ray.errors import ConfigError, PhaseFailed, RunFolderError
 from steper_ray.runs import (
     CONFIG_FILE,
     MANIFEST_FILE,
     Manifest,
     open_folder,
+    opened_folder,
     read_manifest,
     write_json,
     write_manifest,
@@ -58,6 +60,27 @@ def test_opening_a_folder_makes_it_and_writes_the_resolved_configuration(tmp_pat
     values = json.loads((folder / CONFIG_FILE).read_text())
     assert values["loop"]["k"] == 7
     assert Config.model_validate(values) == config
+
+
+def opened(folder, k, error=None):
+    noted = COMMAND.set(f"steper pipeline loop.k={k}")
+    try:
+        with opened_folder(folder, load_config(overrides=[f"loop.k={k}"])):
+            if error:
+                raise error
+    finally:
+        COMMAND.reset(noted)
+
+
+@pytest.mark.parametrize(
+    ("error", "k"), [(RunFolderError("holds another"), 3), (ConfigError("no"), 3), (PhaseFailed("no room"), 5)]
+)
+def test_a_refusal_puts_the_earlier_configuration_and_command_back_and_a_failure_does_not(tmp_path, error, k):
+    opened(tmp_path, 3)
+    with pytest.raises(type(error)):
+        opened(tmp_path, 5, error)
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["loop"]["k"] == k
+    assert (tmp_path / COMMAND_FILE).read_text() == f"steper pipeline loop.k={k}\n"
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
