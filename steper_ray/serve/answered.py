@@ -1,9 +1,10 @@
 """What passes between ingress and loop: what a request may choose, and what comes of it."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from steper_ray.core.types import Trajectory
+from steper_ray.core.types import Question, Step, Trajectory
 from steper_ray.drive.events import Event, PassagesFound, StepFinished, StepStarted
 
 
@@ -29,6 +30,12 @@ class Answered:
     retrieval_s: float
     writing_s: float
     partial: bool = False
+
+
+def cut_short(question: Question, steps: Sequence[Step]) -> Answered:
+    """What there is of a question whose loop fell silent; the seconds are those that its steps took."""
+    retrieval_s, writing_s = sum(step.search_seconds for step in steps), sum(step.usage.seconds for step in steps)
+    return Answered(Trajectory(question, 0, tuple(steps)), retrieval_s, writing_s, partial=True)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from ray.serve.exceptions import BackPressureError
 from steper_ray.core.types import FailureKind, Question, Step
 from steper_ray.drive.events import Event, StepFinished, StepRestarted
 from steper_ray.errors import BackendError
-from steper_ray.serve.answered import Answered, LoopOptions
+from steper_ray.serve.answered import Answered, LoopOptions, cut_short
 from steper_ray.serve.deadline import Deadline
 from steper_ray.serve.faults import Fault, FaultType, fault_of, sentence_of, unexpected
 from steper_ray.serve.handles import GONE, call, items
@@ -46,15 +46,14 @@ class Asker:
         Raises:
             Fault: overloaded, unavailable, unanswerable, or no step finished within the deadline.
         """
-        started = time.perf_counter()
-        options = replace(options, request_id=request_id.get())
-        try:
-            answered = await Deadline(options.until + GRACE_S).wait(self._answer(question, options))
-        except TimeoutError as error:
-            raise _no_turn() from error
-        except BackendError as error:
-            raise _fault(error) from error
-        return answer_of(answered, time.perf_counter() - started)
+        told = self._outcomes(self._streaming.steps, question, replace(options, request_id=request_id.get()))
+        async with aclosing(told) as outcomes:
+            async for outcome in outcomes:
+                if isinstance(outcome, Fault):
+                    raise outcome
+                if isinstance(outcome, Answer):
+                    return outcome
+        raise AssertionError("the outcomes ended without an answer")
 
     async def outcomes(self, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
         """Answer one question, telling what happens; the first event is known when this returns.
@@ -62,7 +61,7 @@ class Asker:
         Raises:
             Fault: before the first event; later ones are the last outcome.
         """
-        events = self._outcomes(question, replace(options, request_id=request_id.get()))
+        events = self._outcomes(self._streaming.events, question, replace(options, request_id=request_id.get()))
         first = await anext(events)
         if isinstance(first, Fault):
             await events.aclose()
@@ -91,28 +90,12 @@ class Asker:
         ids = {"request_id": options.request_id, "question_id": question.id}
         warn(self._origin, "replica_died", **ids, deployment="loop", error=type(error).__name__)
 
-    async def _answer(self, question: Question, options: LoopOptions) -> Answered:
-        deaths = 0
-        while True:
-            try:
-                answered: Answered = await call(self._loop.answer, question, options)
-            except BackPressureError:
-                if not deaths:
-                    raise _overloaded() from None
-                await asyncio.sleep(PAUSE_S)  # never in the middle of an answer; the deadline ends this
-            except GONE as error:
-                # The loop keeps nothing between questions: another replica starts this one over.
-                self._warn(question, options, error)
-                deaths += 1
-                if deaths == TRIES:
-                    raise _dead() from error
-            else:
-                return answered
-
-    async def _outcomes(self, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
+    async def _outcomes(self, tell: Any, question: Question, options: LoopOptions) -> AsyncGenerator[Outcome, None]:
+        """What one of the loop's methods tells; the finished steps are the answer where it falls silent."""
         started, deadline, begun = time.perf_counter(), Deadline(options.until + GRACE_S), False
+        finished: list[Step] = []
         try:
-            async with aclosing(self._events(question, options)) as events:
+            async with aclosing(self._events(tell, question, options, finished)) as events:
                 while True:
                     event = await deadline.wait(anext(events))
                     if isinstance(event, Answered):
@@ -122,15 +105,22 @@ class Asker:
                     yield event
         except Exception as error:
             # The response has perhaps begun, so that nobody else could turn this into one.
-            yield _no_turn() if isinstance(error, TimeoutError) and not begun else _fault(error)
+            if isinstance(error, TimeoutError) and finished:
+                yield answer_of(cut_short(question, finished), time.perf_counter() - started)
+            else:
+                yield _no_turn() if isinstance(error, TimeoutError) and not begun else _fault(error)
 
-    async def _events(self, question: Question, options: LoopOptions) -> AsyncGenerator[Event | Answered, None]:
-        """The loop's events; when its replica dies, those of another one that goes on behind the finished steps."""
-        finished: list[Step] = []
+    async def _events(
+        self, tell: Any, question: Question, options: LoopOptions, finished: list[Step]
+    ) -> AsyncGenerator[Event | Answered, None]:
+        """The loop's events; when its replica dies, those of another one that goes on behind the `finished` steps.
+
+        Finished steps are added to the list before they are told.
+        """
         begun, deaths = False, 0
         while True:
             try:
-                async with aclosing(items(self._streaming.events, question, options, tuple(finished))) as events:
+                async with aclosing(items(tell, question, options, tuple(finished))) as events:
                     async for event in events:
                         begun = True
                         if isinstance(event, StepFinished):
@@ -141,7 +131,7 @@ class Asker:
             except BackPressureError:
                 if not (begun or deaths):
                     raise _overloaded() from None
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_S)  # never in the middle of an answer; the deadline ends this
             except GONE as error:
                 self._warn(question, options, error)
                 deaths += 1

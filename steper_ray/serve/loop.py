@@ -8,7 +8,7 @@ from typing import Any
 
 from steper_ray.core.types import FailureKind, Question, Step, Trajectory
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.events import Event, Finished, StepFinished, StepRestarted
+from steper_ray.drive.events import Event, Finished, StepFinished, StepRestarted, StepStarted
 from steper_ray.drive.job import load_chat
 from steper_ray.drive.meters import LoopMeters
 from steper_ray.errors import BackendError
@@ -48,23 +48,24 @@ class LoopReplica:
         if self._warming is None:
             self._warming = asyncio.create_task(self._warm_up())
 
-    async def answer(self, question: Question, options: LoopOptions) -> Answered:
-        """Drive one question to its end, or to its deadline.
+    async def events(self, question: Question, options: LoopOptions, finished: tuple[Step, ...]) -> Told:
+        """Drive one question to its end, or to its deadline, and tell what happens.
+
+        Goes on behind steps that another replica has `finished`.
 
         Raises:
             BackendError: student or index failed, again and again, or no step was done in time.
         """
-        async with aclosing(self._told(question, options, (), stream=False)) as told:
-            async for event in told:
-                if isinstance(event, Answered):
-                    return event
-        raise AssertionError("the loop ended without an answer")
-
-    async def events(self, question: Question, options: LoopOptions, finished: tuple[Step, ...]) -> Told:
-        """Tell what happens; goes on behind steps that another replica has finished; raises as `answer`."""
         async with aclosing(self._told(question, options, finished, stream=True)) as told:
             async for event in told:
                 yield event
+
+    async def steps(self, question: Question, options: LoopOptions, finished: tuple[Step, ...]) -> Told:
+        """The same for one who waits for the answer: when steps begin and end, and no rationale on its way."""
+        async with aclosing(self._told(question, options, finished, stream=False)) as told:
+            async for event in told:
+                if isinstance(event, StepStarted | StepFinished | Answered):
+                    yield event
 
     async def ready(self) -> None:
         """Let the student write a token and the index be searched.

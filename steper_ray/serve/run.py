@@ -37,7 +37,7 @@ def serve(config: Config, *, block: bool = True) -> str:
     if not block:
         return _start(config)
     with serving(config) as url:
-        print(f"serve: {url} answers; stop with Ctrl-C\n{_example(url, config.serve)}", flush=True)
+        print(f"serve: {url} answers; stop with Ctrl-C\n{how_to_ask(url, config.serve)}", flush=True)
         _wait_for_signal()
         print("serve: stopping", flush=True)
     return url
@@ -214,7 +214,8 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _example(url: str, section: ServeSection) -> str:
+def how_to_ask(url: str, section: ServeSection) -> str:
+    """What `steper serve` prints about a service that answers: commands that can be copied, and how many may ask."""
     question, at_once = "Where was the director of Titanic born?", section.loop_replicas * section.max_ongoing
     header, flag = (' -H "Authorization: Bearer $KEY"', " --key-file FILE") if section.keys else ("", "")
     return (

@@ -59,7 +59,10 @@ STEPS = (
 
 
 class Loop:
-    """A word in the question decides: `slow` waits in step 2, `restart` redoes it, `fail` ends there, `full` is 503."""
+    """A word in the question decides what happens.
+
+    In step 2 `slow` waits, `restart` does it anew, `fail` breaks and `late` runs out of time; `full` is 503.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -96,6 +99,9 @@ class Loop:
                 await asyncio.sleep(30)
             if number == 2 and "fail" in text:
                 raise KeyError("secret")
+            if number == 2 and "late" in text:
+                yield Answered(Trajectory(question, 0, STEPS[:1]), 0.03, 0.4, partial=True)
+                return
             yield StepFinished(number, step)
         found = "" if "limit" in text else "Kapuskasing"
         end = Trajectory(question, 0, STEPS, found, StopReason.ANSWERED if found else StopReason.STEP_LIMIT)

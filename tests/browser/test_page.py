@@ -64,6 +64,24 @@ def test_a_question_without_an_answer_is_told_why(page: Any, url: str) -> None:
     assert "used up before an answer was found" in answered(page).inner_text()
 
 
+def test_time_that_is_up_leaves_the_finished_steps_and_marks_the_one_under_way(page: Any, url: str) -> None:
+    ask(page, url, f"late {QUESTION}")
+    assert answered(page).inner_text().split("\n\n") == [
+        "The time was up before an answer was found.",
+        "What was found until then is below: 1 step.",
+    ]
+    assert status(page) == "No answer"
+    assert page.locator("#figures").inner_text().startswith("1 step · ")
+    steps = page.locator("#steps > li")
+    assert steps.locator("h3").all_inner_texts() == ["Step 1", "Step 2, not finished"]
+    assert "Titanic was directed by James Cameron." in steps.first.inner_text()
+    assert page.locator("#steps [aria-busy], #steps .running").count() == 0
+    page.reload()
+    page.locator("#history-list button").click()
+    assert "The time was up before an answer was found." in answered(page).inner_text()
+    assert steps.locator("h3").all_inner_texts() == ["Step 1"]
+
+
 def test_steps_arrive_while_the_answer_is_under_way(page: Any, url: str, loop: Loop) -> None:
     ask(page, url, f"slow {QUESTION}")
     page.get_by_text("Titanic was directed by James Cameron.", exact=True).wait_for()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from typing import Any
 
 
@@ -26,6 +27,18 @@ def send_signal(deployment: str, number: int = signal.SIGKILL) -> None:
     """To every replica of a deployment."""
     for id in [process_id(replica) for replica in replicas(deployment)]:
         os.kill(id, number)
+
+
+def hang_searches() -> None:
+    """Let every search of the retrievers that run now last for ever; those that replace them search as usual."""
+    import ray
+
+    def hang(_: Any) -> None:
+        from steper_ray.backends.lucene import LuceneIndex
+
+        setattr(LuceneIndex, "search", lambda *_: time.sleep(3600))  # noqa: B010
+
+    ray.get([replica.__ray_call__.remote(hang) for replica in replicas("retriever")], timeout=10)
 
 
 def ongoing(deployment: str) -> int:

@@ -154,3 +154,28 @@ def test_a_student_too_slow_for_the_load_answers_with_what_there_is_when_time_is
     assert sum(answer["partial"] for answer in accepted) >= len(accepted) / 2
     for answer in accepted:
         assert answer["timings"]["total_s"] <= bound_s(answer, 4 * SLOW_S)
+
+
+def test_a_stream_that_is_open_during_a_reload_is_finished_by_the_new_engine(url: str, settings: list[str]) -> None:
+    """The old engine would answer in the fifth step of some three seconds each, the new one does from the second on."""
+    settings = [*settings, "serve.deadline_s=120"]
+    reload(load_config(None, [*settings, "student.scripted_latency_s=3", "student.scripted_steps=5"]))
+    writing, events = threading.Event(), list[tuple[str, dict[str, Any]]]()
+
+    def follow() -> None:
+        with Client(url) as client:
+            for event in client.stream(QUESTION, id="open"):
+                events.append(event)
+                if event[0] == "rationale":
+                    writing.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert writing.wait(60)
+    reload(load_config(None, [*settings, "student.scripted_steps=2"]))
+    thread.join()
+    assert "step_restarted" not in [name for name, _ in events]
+    name, answer = events[-1]
+    assert name == "answer", events[-1]
+    assert (answer["answer"], answer["partial"]) == ("answer to open", False)
+    assert 2 <= len(answer["steps"]) < 5

@@ -16,7 +16,8 @@ from steper_ray.backends.scripted import log_normal_latency
 from steper_ray.config import load_config
 from steper_ray.core.types import Prompt
 from steper_ray.serve.run import serving
-from tests.serve.replicas import ongoing, process_id, replicas, send_signal
+from tests.serve.replicas import hang_searches, ongoing, process_id, replicas, send_signal
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.lucene]
 
@@ -109,7 +110,7 @@ def test_a_plain_request_that_is_given_up_frees_the_engine_too(service: httpx.Cl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("deployment", ["student", "retriever", "loop"])
+@pytest.mark.parametrize("deployment", ["student", "loop"])
 def test_a_replica_killed_in_mid_answer_costs_no_stream(service: httpx.Client, deployment: str) -> None:
     with stream(service, patient_id(0.8)) as response:
         events = list[Event]()
@@ -119,11 +120,29 @@ def test_a_replica_killed_in_mid_answer_costs_no_stream(service: httpx.Client, d
                 send_signal(deployment)
     names = [name for name, _ in events]
     assert names[-1] == "answer", events[-1]
-    if deployment != "retriever":  # which nobody asks while the student writes
-        assert events[names.index("step_restarted")][1]["step"] == 1
+    assert events[names.index("step_restarted")][1]["step"] == 1
     answer = events[-1][1]
     assert answer["stop"] == "answered"
     assert [step["rationale"] for step in answer["steps"]] == shown(events)
+
+
+@pytest.mark.slow
+def test_a_retriever_killed_in_mid_search_costs_no_stream(service: httpx.Client) -> None:
+    """A search that has begun: one on its way would be sent to another replica by Serve itself."""
+    hang_searches()
+    with stream(service, "q2") as response:
+        events = list[Event]()
+        for event in events_of(response):
+            events.append(event)
+            if len(events) == 1:
+                wait_until(lambda: ongoing("retriever"))
+                send_signal("retriever")
+    names = [name for name, _ in events]
+    assert names[:2] == ["step_started", "step_restarted"], events
+    assert events[1][1]["step"] == 1
+    assert names[-1] == "answer", events[-1]
+    # Not the answer itself: where the retriever starts slowly, the deadline forces another one.
+    assert events[-1][1]["steps"][0]["rationale"] == "Passage 1 says something about q2."
 
 
 def shown(events: list[Event]) -> list[str]:

@@ -27,13 +27,16 @@ Drive = Callable[[Question, LoopOptions], Awaitable[Answered]]
 
 
 class Response:
-    """What a handle's call returns: awaitable and cancellable."""
+    """What a handle's call returns: awaitable, an iterator of this one item, and cancellable."""
 
     def __init__(self, work: Awaitable[Any]) -> None:
         self._work = work
 
     def __await__(self) -> Any:
         return self._work.__await__()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        yield await self._work
 
     def cancel(self) -> None:
         pass
@@ -44,12 +47,12 @@ class Method:
     drive: Any
 
     def remote(self, *arguments: Any) -> Response:
-        return Response(self.drive(*arguments))
+        return Response(self.drive(*arguments[:2]))
 
 
 @dataclass
 class Loop:
-    answer: Method
+    steps: Method
     ready: Method
 
     def options(self, stream: bool) -> "Loop":

@@ -71,7 +71,7 @@ async def test_an_id_is_made_up_where_none_is_given_and_health_checks_leave_no_l
 
 
 async def test_a_death_of_the_loop_names_request_and_question(lines: Any) -> None:
-    await Service(plan_of(), loop={"answer": 1}).post("/v1/answer", ASKED, headers={"X-Request-ID": "abc/2"})
+    await Service(plan_of(), loop={"steps": 1}).post("/v1/answer", ASKED, headers={"X-Request-ID": "abc/2"})
     died, answered = [line for line in lines() if line["request_id"] == "abc/2"]
     assert (died["event"], died["deployment"], died["question_id"]) == ("replica_died", "loop", "q")
     assert (answered["event"], answered["status"]) == ("request", 200)

@@ -5,7 +5,10 @@ from typing import Any
 
 from ray.serve.exceptions import BackPressureError
 
+from steper_ray.core.types import Question, Step, Trajectory, Usage
+from steper_ray.drive.events import StepFinished, StepStarted
 from steper_ray.sections.serve import ServeSection
+from steper_ray.serve.answered import Answered, cut_short
 from steper_ray.serve.ingress import Ingress
 from tests.unit.local_service import Service, Shelf, events_of, plan_of, quick_restarts  # noqa: F401
 
@@ -96,6 +99,49 @@ async def test_an_engine_that_keeps_dying_ends_the_stream_with_an_error() -> Non
         "error",
         {"error": {"type": "unavailable", "message": "the student's engine failed"}},
     )
+
+
+async def test_a_loop_that_falls_silent_leaves_the_finished_steps() -> None:
+    """The loop would have said by itself that the time is up; the deadline of the one who asks it ends this."""
+    for path, silent_after, status, type in (
+        ("/v1/answer", StepFinished, 200, ""),
+        ("/v1/answer/stream", StepFinished, 200, ""),
+        ("/v1/answer", StepStarted, 504, "deadline_exceeded"),
+        ("/v1/answer/stream", StepStarted, 200, "deadline_exceeded"),
+    ):
+        service = Service(plan_of(ServeSection(deadline_s=0.2)))
+        wedge(service.loop._replica, silent_after)
+        response = await service.post(path, ASKED)
+        last = events_of(response.text)[-1][1] if path.endswith("stream") else response.json()
+        assert response.status_code == status, path
+        assert last.get("error", {}).get("type", "") == type, path
+        if not type:
+            assert (last["partial"], last["stop"], last["answer"]) == (True, None, "")
+            assert [step["rationale"] for step in last["steps"]] == ["Passage 1 says something about q."]
+
+
+def wedge(loop: Any, silent_after: type) -> None:
+    """Let a loop's replica tell nothing more after the first event of a kind."""
+
+    def until(tell: Any) -> Any:
+        async def told(*arguments: Any) -> Any:
+            async for event in tell(*arguments):
+                yield event
+                if isinstance(event, silent_after):
+                    await asyncio.Event().wait()
+
+        return told
+
+    loop.events, loop.steps = until(loop.events), until(loop.steps)
+
+
+def test_the_seconds_of_finished_steps_are_those_of_an_answer_cut_short() -> None:
+    question = Question("q", "Who?")
+    steps = [
+        Step("a", (), (), "A.", search_seconds=0.25, usage=Usage(seconds=1.5)),
+        Step("b", (), (), "B.", search_seconds=0.5, usage=Usage(seconds=2.0)),
+    ]
+    assert cut_short(question, steps) == Answered(Trajectory(question, 0, tuple(steps)), 0.75, 3.5, partial=True)
 
 
 class Full:
@@ -211,7 +257,7 @@ async def test_the_first_event_does_not_wait_for_the_retriever() -> None:
 
 
 async def test_a_plain_request_survives_the_death_of_two_loops_and_not_of_three() -> None:
-    service = Service(plan_of(), loop={"answer": 2})
+    service = Service(plan_of(), loop={"steps": 2})
     assert (await service.post("/v1/answer", ASKED)).json()["answer"] == "answer to q"
-    response = await Service(plan_of(), loop={"answer": 3}).post("/v1/answer", ASKED)
+    response = await Service(plan_of(), loop={"steps": 3}).post("/v1/answer", ASKED)
     assert (response.status_code, response.json()["error"]["type"]) == (503, "unavailable")

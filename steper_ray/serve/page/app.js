@@ -11,6 +11,7 @@ import { createSteps } from "./steps.js";
 const NO_ANSWER = {
   step_limit: "The steps were used up before an answer was found.",
   empty_answer: "The student ended without naming an answer.",
+  null: "The time was up before an answer was found.",
 };
 const field = byId("question");
 const steps = createSteps(byId("steps"));
@@ -47,6 +48,7 @@ async function run(question) {
     clearPending();
     addToHistory(answer);
     listHistory();
+    steps.settle();
     showAnswer(answer);
   } catch (error) {
     steps.settle();
@@ -120,9 +122,14 @@ function showAnswer(answer) {
 }
 
 function remarks(answer) {
-  if (answer.partial) return [el("p", { class: "remark" }, "The time was up: this is the best answer so far.")];
-  const forced = answer.stop === "forced_answer";
-  return forced ? [el("p", { class: "remark" }, "The steps were used up: the answer was asked for all the same.")] : [];
+  const text = remark(answer);
+  return text ? [el("p", { class: "remark" }, text)] : [];
+}
+
+function remark({ answer, partial, steps: done, stop }) {
+  if (partial && !answer) return `What was found until then is below: ${count(done.length, "step")}.`;
+  if (partial) return "The time was up: this is the best answer so far.";
+  return stop === "forced_answer" ? "The steps were used up: the answer was asked for all the same." : "";
 }
 
 function showStored(answer) {

@@ -19,8 +19,8 @@ export function createSteps(list) {
       rationale: el("p", { class: "rationale", "aria-busy": "true" }),
       passages: [],
     };
-    const title = query ? `Step ${step}` : `Step ${step}, without a search`;
-    view.node = el("li", { class: "running" }, el("h3", {}, title), view.query, view.found, view.rationale);
+    view.title = el("h3", {}, query ? `Step ${step}` : `Step ${step}, without a search`);
+    view.node = el("li", { class: "running" }, view.title, view.query, view.found, view.rationale);
     steps.set(step, view);
     list.append(view.node);
   }
@@ -68,6 +68,7 @@ export function createSteps(list) {
   // What was left unfinished is no longer on its way.
   function settle() {
     for (const view of steps.values()) {
+      if (view.node.classList.contains("running")) view.title.append(", not finished");
       view.node.classList.remove("running");
       view.rationale.removeAttribute("aria-busy");
     }
