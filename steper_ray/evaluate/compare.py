@@ -150,10 +150,10 @@ def _spent(both: Sequence[tuple[float, float]], seed: int) -> Spent:
     return Spent(_mean([one for one, _ in both]), _mean([other for _, other in both]), interval)
 
 
-def _spent_row(name: str, spent: Spent, digits: int) -> tuple[str, ...]:
-    means = (f"{value:,.{digits}f}" for value in (spent.first, spent.second))
+def _spent_row(name: str, spent: Spent, digits: int) -> tuple[str, str, str, str, str, str, str]:
+    first, second = (f"{value:,.{digits}f}" for value in (spent.first, spent.second))
     low, high = (f"{value:+,.{digits}f}" for value in (spent.interval.low, spent.interval.high))
-    return (name, *means, f"{spent.second - spent.first:+,.{digits}f}", f"{low} to {high}", "", "")
+    return (name, first, second, f"{spent.second - spent.first:+,.{digits}f}", f"{low} to {high}", "", "")
 
 
 def _outcomes(comparison: Comparison) -> Table:

@@ -241,6 +241,6 @@ async def test_alive_is_not_ready() -> None:
         alive, ready = await http.get("/healthz"), await http.get("/readyz")
     assert alive.status_code == 200
     assert ready.status_code == 503
-    assert ready.json() == {"error": {"type": "unavailable", "message": "no engine"}}
+    assert ready.json() == {"error": {"type": "unavailable", "message": "the student's engine failed"}}
     async with client() as http:
         assert (await http.get("/readyz")).json() == {"status": "ready"}
