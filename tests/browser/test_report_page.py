@@ -102,6 +102,8 @@ ABLATION = {
 """As wide as an ablation's table is."""
 PAPER = 688
 """Pixels between the margins of A4, 182 mm."""
+SMALL_PAPER = 454
+"""Of A5, 120 mm."""
 
 
 def told(number: int) -> Trajectory:
@@ -187,6 +189,16 @@ def test_on_paper_nothing_is_wider_than_the_page(page_file: Path, chromium: Any)
         "[...document.querySelectorAll('table, p, pre, img')].map(one => one.getBoundingClientRect().right)"
     )
     assert max(rights) <= PAPER + 1
+    page.close()
+
+
+def test_on_small_paper_pictures_are_as_wide_as_the_page(page_file: Path, chromium: Any) -> None:
+    page = chromium.new_page(viewport={"width": SMALL_PAPER, "height": 700})
+    page.goto(page_file.as_uri())
+    page.emulate_media(media="print")
+    rights = page.evaluate("[...document.images].map(one => one.getBoundingClientRect().right)")
+    assert len(rights) == 5
+    assert max(rights) <= SMALL_PAPER + 1
     page.close()
 
 
