@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+from ray.exceptions import ActorDiedError
 from ray.serve.exceptions import BackPressureError
 
 from steper_ray.core.types import Question, Step, Trajectory, Usage
@@ -162,6 +164,40 @@ class Full:
 
     async def __anext__(self) -> Any:
         raise BackPressureError(3, 3)
+
+
+@pytest.mark.parametrize("path", ["/v1/answer", "/v1/answer/stream"])
+async def test_replicas_that_are_all_full_are_waited_for_in_the_middle_of_an_answer(path: str) -> None:
+    service = Service(plan_of())
+    calls = die_after_a_step_then_be_full(service.loop._replica, full=2)
+    response = await service.post(path, ASKED)
+    answer = events_of(response.text)[-1][1] if path.endswith("stream") else response.json()
+    assert (response.status_code, answer.get("answer"), len(answer.get("steps", ()))) == (200, "answer to q", 3)
+    assert calls == [0, 1, 1, 1]
+
+
+def die_after_a_step_then_be_full(loop: Any, full: int) -> list[int]:
+    """Let the first replica die behind its first step, and so many further calls be refused.
+
+    Returns:
+        The number of finished steps that each call began behind; filled in as they come.
+    """
+    calls: list[int] = []
+
+    def failing(tell: Any) -> Any:
+        async def told(question: Any, options: Any, finished: Any) -> Any:
+            calls.append(len(finished))
+            if 1 < len(calls) <= 1 + full:
+                raise BackPressureError(3, 3)
+            async for event in tell(question, options, finished):
+                yield event
+                if len(calls) == 1 and isinstance(event, StepFinished):
+                    raise ActorDiedError
+
+        return told
+
+    loop.events, loop.steps = failing(loop.events), failing(loop.steps)
+    return calls
 
 
 async def test_what_fails_before_the_first_event_is_an_ordinary_error() -> None:
