@@ -77,9 +77,13 @@ def generation(folder: Path, mood: str = "none", *overrides: str) -> "AbstractCo
 def process_named(process: "subprocess.Popen[str]", name: str) -> psutil.Process:
     """The descendant whose command line starts with this; waited for, since one may just be replaced."""
 
+    last: list[str] = []
+
     def found() -> psutil.Process | None:
-        assert process.poll() is None, f"the generation ended before any {name} was seen"
-        return next(iter(titled(family(process.pid), name)), None)
+        assert process.poll() is None, f"the generation ended before any {name} was seen, the last looked at: {last}"
+        relatives = family(process.pid)
+        last[:] = map(str, relatives)
+        return next(iter(titled(relatives, name)), None)
 
     return wait_until(found)
 
