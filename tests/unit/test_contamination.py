@@ -25,7 +25,7 @@ from steper_ray.data.contamination import (
 from steper_ray.errors import RunFolderError
 from steper_ray.experiments.configs import samples_folder
 from steper_ray.experiments.members import Form
-from steper_ray.experiments.notes import contamination_notes, question_notes
+from steper_ray.experiments.notes import question_notes
 from steper_ray.generate.samples import samples
 
 SHOW = Question("q1", "Which show did Roy Clark host?")
@@ -129,7 +129,7 @@ def test_an_ablation_says_before_it_trains_which_questions_are_on_both_sides(tmp
     config = load_config(None, [f"run.folder={tmp_path}", f"evaluate.questions={questions}"])
     other = Question("q7", "Who built the Essel bridge?")
     hashes_of(samples_folder(config, Form.CUMULATIVE), other)
-    assert contamination_notes(config, [Form.CUMULATIVE]) == []
+    assert question_notes(config, [Form.CUMULATIVE]) == []
     # In another form another trajectory was dropped.
     hashes_of(samples_folder(config, Form.TURNS), other, TOWN)
     hashes_of(samples_folder(config, Form.TURNS, held_out=True), TOWN)
