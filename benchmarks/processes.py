@@ -8,7 +8,9 @@ import sys
 import tempfile
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ import psutil
 from benchmarks.harness import ROOT
 from steper_ray.cli.command import unwinding
 
-SAMPLING_S = 0.25
+SAMPLING_S = 1.0
+"""A sample of twenty processes takes 5 ms: too often, and the contenders that have many would feel it."""
 
 
 class ChildFailed(Exception):
@@ -27,8 +30,8 @@ class ChildFailed(Exception):
 class CpuClock:
     """CPU seconds of a process and all its descendants over time, sampled by a thread; use as a context manager.
 
-    A process that ends keeps the value of its last sample, so at most `SAMPLING_S` of its work is missed. Processes
-    that leave the tree (double forks) are lost; Ray's do not.
+    Between two samples a process is taken to work evenly. One that ends keeps the value of its last sample, so at most
+    `SAMPLING_S` of its work is missed. Processes that leave the tree (double forks) are lost; Ray's do not.
     """
 
     def __init__(self, pid: int) -> None:
@@ -61,11 +64,16 @@ class CpuClock:
         return spent
 
     def _at(self, moment: float) -> dict[tuple[int, float], float]:
-        """The sample nearest to a moment; nothing before the first."""
-        if not self._samples or moment < self._samples[0][0]:
+        """CPU seconds of each process up to a moment; nothing before the first sample, the last one after it."""
+        later = bisect_left(self._samples, moment, key=itemgetter(0))
+        if later == 0:
             return {}
-        nearest = min(self._samples, key=lambda sample: abs(sample[0] - moment))
-        return nearest[1]
+        before, had = self._samples[later - 1]
+        if later == len(self._samples):
+            return had
+        after, got = self._samples[later]
+        share = (moment - before) / (after - before)
+        return {process: had.get(process, 0.0) * (1 - share) + spent * share for process, spent in got.items()}
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLING_S):

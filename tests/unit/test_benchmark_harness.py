@@ -59,6 +59,16 @@ def test_the_clock_counts_the_cpu_of_grandchildren() -> None:
         child.wait()
 
 
+def test_between_two_samples_a_process_works_evenly_and_after_the_last_not_at_all() -> None:
+    clock, old, new = CpuClock(os.getpid()), (1, 0.0), (2, 11.0)
+    clock._samples = [(10.0, {old: 2.0}), (12.0, {old: 6.0, new: 1.0}), (16.0, {old: 6.0, new: 3.0})]
+    clock._names = {old: "engine", new: "driver"}
+    assert clock.by_name(10.5, 11.5) == {"engine": 2.0, "driver": 0.5}
+    assert clock.by_name(11.0, 14.0) == {"engine": 2.0, "driver": 1.5}
+    assert clock.between(0.0, 20.0) == 9.0
+    assert clock.between(16.0, 20.0) == 0.0
+
+
 def test_a_child_that_fails_is_told_with_its_last_words() -> None:
     with pytest.raises(ChildFailed, match=r"ended with code 1(.|\n)*not enough values"):
         run_child("benchmarks.generation", ["nobody"], 60)
