@@ -8,7 +8,7 @@ from typing import Any
 
 from steper_ray.core.types import FailureKind, Question, Step, Trajectory
 from steper_ray.drive.driver import LoopDriver
-from steper_ray.drive.events import Event, Finished, StepFinished, StepRestarted, StepStarted
+from steper_ray.drive.events import Event, Finished, StepFinished, StepRestarted
 from steper_ray.drive.job import load_chat
 from steper_ray.drive.meters import LoopMeters
 from steper_ray.errors import BackendError
@@ -61,10 +61,12 @@ class LoopReplica:
                 yield event
 
     async def steps(self, question: Question, options: LoopOptions, finished: tuple[Step, ...]) -> Told:
-        """The same for one who waits for the answer: when steps begin and end, and no rationale on its way."""
+        """The same for one who waits for the answer: the first event, by which it has begun, and what is done."""
+        begun = False
         async with aclosing(self._told(question, options, finished, stream=False)) as told:
             async for event in told:
-                if isinstance(event, StepStarted | StepFinished | Answered):
+                if isinstance(event, StepFinished | Answered) or not begun:
+                    begun = True
                     yield event
 
     async def ready(self) -> None:

@@ -1,6 +1,7 @@
 """`POST /v1/answer/stream`, in one process: the order of events, deaths in mid-answer, deadlines."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from ray.serve.exceptions import BackPressureError
 from steper_ray.core.types import Question, Step, Trajectory, Usage
 from steper_ray.drive.events import StepFinished, StepStarted
 from steper_ray.sections.serve import ServeSection
-from steper_ray.serve.answered import Answered, cut_short
+from steper_ray.serve.answered import Answered, LoopOptions, cut_short
 from steper_ray.serve.ingress import Ingress
 from tests.unit.local_service import Service, Shelf, events_of, plan_of, quick_restarts  # noqa: F401
 
@@ -120,6 +121,13 @@ async def test_a_loop_that_falls_silent_leaves_the_finished_steps() -> None:
         if not type:
             assert (last["partial"], last["stop"], last["answer"]) == (True, None, "")
             assert [step["rationale"] for step in last["steps"]] == ["Passage 1 says something about q."]
+
+
+async def test_who_waits_for_the_answer_is_told_the_beginning_and_what_is_done() -> None:
+    service = Service(plan_of())
+    options = LoopOptions(until=time.time() + 60)
+    told = [type(event) async for event in service.loop._replica.steps(Question("q", "Who?"), options, ())]
+    assert told == [StepStarted, StepFinished, StepFinished, StepFinished, Answered]
 
 
 def wedge(loop: Any, silent_after: type) -> None:
