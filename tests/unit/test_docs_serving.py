@@ -8,6 +8,7 @@ from steper_ray.config import load_config
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.faults import FaultType
 from steper_ray.serve.wire import AnswerRequest
+from tests.unit.goal_tables import assert_goals_told
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
@@ -54,3 +55,7 @@ def test_the_errors_are_those_of_the_service() -> None:
 
 def statuses(row: list[str]) -> list[int]:
     return [int(status) for status in row[0].split(",")]
+
+
+def test_every_goal_stands_there_with_what_was_measured_and_whether_it_was_met() -> None:
+    assert_goals_told(PAGE, "serve", "soak")
