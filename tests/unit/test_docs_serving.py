@@ -1,5 +1,6 @@
 """docs/serving.md: its settings, fields, events and errors are those of the code."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from steper_ray.config import load_config
 from steper_ray.sections.serve import ServeSection
 from steper_ray.serve.faults import FaultType
 from steper_ray.serve.wire import AnswerRequest
-from tests.unit.goal_tables import assert_goals_told
+from tests.unit.goal_tables import RESULTS, assert_goals_told
 
 PAGE = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 
@@ -59,3 +60,13 @@ def statuses(row: list[str]) -> list[int]:
 
 def test_every_goal_stands_there_with_what_was_measured_and_whether_it_was_met() -> None:
     assert_goals_told(PAGE, "serve", "soak")
+
+
+def test_what_was_measured_without_a_goal_is_what_the_results_say() -> None:
+    told = json.loads((RESULTS / "serve.json").read_text(encoding="utf-8"))["ratios"]
+    words = " ".join(PAGE.split())
+    assert f"take {told['first_passages_ms'] - told['first_event_ms']:.1f} ms" in words
+    assert f"gives {told['scripted_rps']:.0f} answers of three steps per second" in words
+    assert f"from {told['scripted_saturates_at']} clients on no more" in words
+    assert f"the ingress alone answers {told['ingress_rps']:.0f} requests per second" in words
+    assert f"16 clients get {told['streamed_16']:.2f} times the answers" in words
