@@ -27,7 +27,7 @@ from rich.console import Console
 from benchmarks.generation.plan import Plan
 from benchmarks.generation.workload import Recording, Sizes, build_workload
 from benchmarks.harness import Ratio, Result, medians, publish
-from benchmarks.processes import ChildFailed, run_child
+from benchmarks.processes import TIMEOUT_S, ChildFailed, run_child
 from steper_ray.core.types import Layout
 from steper_ray.demo.model import ensure_base_model
 
@@ -49,8 +49,6 @@ ONCE = {
 }
 """Run in the first repeat alone: token counts need no second, and the chained engines take minutes to load."""
 CONTENDERS = ("ours", *BASELINES, "ours_by_room", "ours_appended")
-TIMEOUT_S = 7200
-"""Of one contender: far more than any takes on a slow machine, since all that was measured before is lost with it."""
 THREADS = {"OMP_WAIT_POLICY": "passive"}
 """In every contender: threads that spin while they wait take each other's core as soon as anything else runs, and the
 figures then tell more about that than about the contenders."""

@@ -21,6 +21,8 @@ from steper_ray.cli.command import unwinding
 
 SAMPLING_S = 1.0
 """A sample of twenty processes takes 5 ms: too often, and the contenders that have many would feel it."""
+TIMEOUT_S = 7200
+"""Of one contender: far more than any takes on a slow machine, since all that was measured before is lost with it."""
 
 
 class ChildFailed(Exception):

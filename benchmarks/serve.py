@@ -29,7 +29,7 @@ from rich.console import Console
 from benchmarks.generation.plan import Plan
 from benchmarks.generation.workload import Sizes, build_workload
 from benchmarks.harness import Ratio, Result, medians, publish
-from benchmarks.processes import run_child
+from benchmarks.processes import TIMEOUT_S, run_child
 from benchmarks.serving.plan import ServingPlan
 from steper_ray.demo.model import ensure_base_model
 
@@ -40,8 +40,6 @@ CLIENTS, AGAIN = (1, 2, 4, 8, 16, 32, 64), (1, 16, 32)
 """Numbers of clients of the first repeat, and of the others: those that stand in ratios."""
 QUESTIONS = 96
 SATURATED = 0.95
-TIMEOUT_S = 7200
-"""Of one contender: far more than any takes on a slow machine, since all that was measured before is lost with it."""
 THREADS = {"OMP_WAIT_POLICY": "passive"}
 """As in `benchmarks/generate.py`: spinning threads take each other's core."""
 
