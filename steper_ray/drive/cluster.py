@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from steper_ray.drive.head_watch import watch_head
+from steper_ray.drive.own_ray import watch_own_ray
 from steper_ray.errors import EnvironmentFault
 from steper_ray.sections.model import ModelSection
 from steper_ray.sections.shared import RaySection
@@ -77,23 +78,25 @@ def _connect(section: RaySection) -> None:
             raise EnvironmentFault(
                 f"no Ray cluster at {address}: {error}", "Start one with `ray start --head`, or leave ray.address empty"
             ) from None
-        _watch_head()
-        return
-    _start_here(section, options)
+    else:
+        _start_here(section, options)
+    _watch()
 
 
-def _watch_head() -> None:
-    """A Ray that was started here leaves with this process; only one of others is watched."""
-    import ray
+def _watch() -> None:
+    """Where Ray was started here its processes are looked at, elsewhere whether the head answers."""
+    from ray._private import worker
 
-    def head_now() -> str | None:
-        try:
-            return str(ray.get_runtime_context().gcs_address)
-        except ray.exceptions.RaySystemError:  # disconnected
-            return None
+    node: Any = worker._global_node
 
-    if head := head_now():
-        watch_head(head, lambda: head_now() == head)
+    def connected() -> bool:
+        # Anything public that is asked after a shutdown starts another Ray.
+        return worker._global_node is node
+
+    if node.is_head():
+        watch_own_ray(node, connected)
+    else:
+        watch_head(node.gcs_address, connected)
 
 
 def _start_here(section: RaySection, options: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ set of labels (of Ray's own, `WorkerId` alone). It ends once all are seen, or no
 """
 
 import json
+import signal
 import sys
 import threading
 import time
@@ -59,6 +60,7 @@ class Watcher:
 
 def main(folder: Path) -> None:
     connect(RaySection(object_store_gib=0.2))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("SIGTERM came"))  # Ray's own handler leaves without a word
     watcher = Watcher()
     index, run = f"index.folder={folder / 'index'}", folder / "mine"
     questions = [{"id": f"q{n % 9}-{n}", "question": f"Who hosted show {n % 9}?"} for n in range(24)]
