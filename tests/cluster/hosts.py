@@ -100,7 +100,8 @@ class Hosts:
         if not self._watchers or self._watchers[-1].process.poll() is not None:
             log = f"nodes-{len(self._watchers)}.log"
             self._watchers.append(self.python(str(NODES_PROGRAM), CLUSTER, log=log))
-        lines = [line for line in self._watchers[-1].printed().splitlines() if line.startswith("[")]
+        # Lines of Ray's own begin with a bracket too, and a date.
+        lines = [line for line in self._watchers[-1].printed().splitlines() if line.startswith(('["', "[]"))]
         return json.loads(lines[-1]) if lines else []
 
     def kill_head(self) -> None:
