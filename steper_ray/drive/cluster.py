@@ -88,6 +88,8 @@ def _watch() -> None:
     from ray._private import worker
 
     node: Any = worker._global_node
+    if node is None:  # behind Ray's client, which watches its connection itself
+        return
 
     def connected() -> bool:
         # Anything public that is asked after a shutdown starts another Ray.
