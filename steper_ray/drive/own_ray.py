@@ -34,7 +34,7 @@ def _keep_watching(node: Any, connected: Callable[[], bool], command: str) -> No
     while connected():
         dead = _dead(node)
         # One that Ray ended itself is taken off its list within a moment.
-        if dead and dead == before and connected():
+        if dead and dead == before:
             print(_obituary(*dead, logs, command), file=sys.stderr, flush=True)
             # The main thread waits inside Ray for what will not come.
             os._exit(1)
